@@ -1,0 +1,116 @@
+"""A data contract as typed, immutable values: what every stage asks a contract for.
+
+Built by `tasks.contracts.load`; see `data_contracts/README` for the ODCS properties behind each value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+FieldType = Literal["string", "integer", "number", "boolean", "timestamp", "json", "strings"]
+Treatment = Literal["keep", "drop", "mask", "truncate_ip", "pseudonym", "scan"]
+Drift = Literal["evolve", "freeze", "quarantine"]
+Severity = Literal["error", "warning", "info"]
+WireFormat = Literal["cloudtrail", "ndjson", "combined"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One sealed column.
+
+    Attributes:
+        name: column name, `[A-Za-z][A-Za-z0-9_]*`.
+        type: wire type. `number` is kept as its source text (String): no float is ever sealed.
+            `integer` is within +-(2**53-1). `json` is an opaque subtree, kept as its source text.
+            `strings` is a list of strings.
+        paths: where the value stands in the record, first present wins: `(("userIdentity","arn"),)`;
+            several paths serve sources whose dialects name one thing differently.
+        lenient: accept numbers and booleans written as JSON strings, and `nulls` as null.
+        nulls: source texts that mean null, for example `-`.
+        time_formats: for `timestamp`: any of `rfc3339`, `clf`, `epoch_s`, `epoch_ms`, tried in order.
+        treatment: how the value is redacted.
+        domain: pseudonym domain; fields that share it get equal pseudonyms for equal values.
+        description: for people.
+    """
+
+    name: str
+    type: FieldType
+    paths: tuple[tuple[str, ...], ...]
+    required: bool = False
+    lenient: bool = False
+    nulls: tuple[str, ...] = ()
+    time_formats: tuple[str, ...] = ()
+    treatment: Treatment = "keep"
+    domain: str = ""
+    classification: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row rule. `sql` is true for a good row, and is run by DuckDB and, through Polars' SQL, on frames.
+
+    Attributes:
+        id: `<field>.<kind>` or the name of a row rule.
+        field: the field that it is about, or None for a rule over the whole row.
+        sql: portable predicate over the batch's typed columns; NULL counts as satisfied.
+        kind: required, pattern, enum, range, maxLength, type or row.
+        args: the parameters that the contract gives for `kind`.
+    """
+
+    id: str
+    field: str | None
+    severity: Severity
+    kind: str
+    sql: str
+    args: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One source's contract.
+
+    Attributes:
+        source: name of the source, the folder under `data_contracts/sources/`.
+        document: the YAML bytes that were loaded; sealed beside the data that was judged by them.
+        sha256: hex digest of `document`.
+        formats: wire formats a line may have, tried in order.
+        time_field: the `timestamp` field that decides the event date.
+        key: fields that identify a record; with equal content, a second one is a duplicate. Empty:
+            no record-level duplicates.
+        drift: what happens to fields that the contract does not name.
+        threshold_pct: above this share of failed rows the batch is held as a whole.
+        retention_days: minimum retention of what is sealed.
+        access_events: column of the `access_events` view -> DuckDB SQL over this source's columns:
+            actor, action, resource, outcome, source_address.
+        landing_include, landing_exclude: `fnmatch` patterns of keys that belong to the source.
+    """
+
+    source: str
+    version: str
+    document: bytes
+    sha256: str
+    formats: tuple[WireFormat, ...]
+    fields: tuple[Field, ...]
+    rules: tuple[Rule, ...]
+    time_field: str
+    key: tuple[str, ...]
+    drift: Drift
+    threshold_pct: float
+    retention_days: int
+    access_events: Mapping[str, str]
+    landing_include: tuple[str, ...] = ("*",)
+    landing_exclude: tuple[str, ...] = ()
+
+    def field(self, name: str) -> Field:
+        """The field called `name`.
+
+        Raises:
+            KeyError: the contract has no such field.
+        """
+        for field in self.fields:
+            if field.name == name:
+                return field
+        raise KeyError(name)
