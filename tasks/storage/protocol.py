@@ -48,14 +48,18 @@ class ObjectStore(Protocol):
     4. Errors are `StoreUnavailableError` (try again), `NotFoundError`, `AlreadyExistsError` or
        `StoreRefusedError`; nothing else escapes. Messages hold no credentials.
 
-    Attributes:
-        worm: whether the store enforces retention. False for a local directory, and said openly
-            wherever it matters.
-        uri: for people, without credentials.
+    A path has no leading slash, no `.` or `..` part and at most 1,024 bytes of UTF-8.
     """
 
-    worm: bool
-    uri: str
+    @property
+    def worm(self) -> bool:
+        """Whether the store enforces retention; where it does not, that is said openly."""
+        ...
+
+    @property
+    def uri(self) -> str:
+        """Where the store is, for people; without credentials."""
+        ...
 
     def create(self, path: str, data: bytes, *, retain_until: datetime | None) -> ObjectInfo:
         """Store `data` at `path` if nothing is there."""
