@@ -1,0 +1,12 @@
+"""Where keys come from: the one place that the pipeline asks for secrets and signers.
+
+Keys never enter the store. Destroying a key makes the pseudonyms and ciphertexts made with it
+unlinkable and unreadable, and changes no sealed leaf.
+"""
+
+from __future__ import annotations
+
+from tasks.keyring.file import FileKeyring
+from tasks.keyring.protocol import KEY_BYTES, Keyring, Purpose
+
+__all__ = ["KEY_BYTES", "FileKeyring", "Keyring", "Purpose"]
