@@ -27,9 +27,12 @@ class Field:
             `strings` is a list of strings.
         paths: where the value stands in the record, first present wins: `(("userIdentity","arn"),)`;
             several paths serve sources whose dialects name one thing differently.
-        lenient: accept numbers and booleans written as JSON strings, and `nulls` as null.
+        lenient: accept the other JSON spelling of a scalar: an `integer`, `number`, `boolean` or epoch
+            written as a JSON string; for a `string`, a JSON number or boolean, kept as its source text.
         nulls: source texts that mean null, for example `-`.
         time_formats: for `timestamp`: any of `rfc3339`, `clf`, `epoch_s`, `epoch_ms`, tried in order.
+            An epoch of 1e11 or more (year 5138 in seconds) is not `epoch_s`, so that the two never
+            compete for one value.
         treatment: how the value is redacted.
         domain: pseudonym domain; fields that share it get equal pseudonyms for equal values.
         description: for people.
@@ -50,13 +53,14 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One row rule. `sql` is true for a good row, and is run by DuckDB and, through Polars' SQL, on frames.
+    """One row rule. `sql` is true for a good row; `tasks.contracts.compile` gives the same as Polars.
 
     Attributes:
-        id: `<field>.<kind>` or the name of a row rule.
+        id: `<field>.<kind>`, the name of a row rule, or `unknown_field`. Values of the wrong type
+            (`<field>.type`) are found by the reader, so no rule stands for them here.
         field: the field that it is about, or None for a rule over the whole row.
-        sql: portable predicate over the batch's typed columns; NULL counts as satisfied.
-        kind: required, pattern, enum, range, maxLength, type or row.
+        sql: predicate over the batch's typed columns, as DuckDB runs it; NULL counts as satisfied.
+        kind: required, pattern, enum, range, maxLength or row.
         args: the parameters that the contract gives for `kind`.
     """
 
