@@ -1,0 +1,134 @@
+"""Every object path, in one place. Names are content addresses or sequence numbers.
+
+Paths are relative to the store's root, with `/` separators. Hash tiles and entry bundles have their own
+names below a log's prefix, see `tiles`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+from tasks.evidence.reasons import MALFORMED_PATH, MALFORMED_RECORD_ID, failure
+
+DATA_PREFIX: Final = "data/"
+QUARANTINE_PREFIX: Final = "quarantine/"
+LEDGER_PREFIX: Final = "ledger/"
+GATE_PREFIX: Final = "gate/"
+CONTRACTS_PREFIX: Final = "contracts/"
+CATALOG_PREFIX: Final = "catalog/"
+LOG_PREFIX: Final = "log/"
+
+_RECORD_ID: Final = re.compile(r"([0-9a-f]{32})-(0|[1-9][0-9]{0,14})")
+_NUMBERED: Final = re.compile(
+    r"(?:log/[0-9]{4}/(?:seq|checkpoints)/([0-9]{20})|catalog/[0-9]{4}/([0-9]{20})\.duckdb)"
+)
+
+
+class RecordId(NamedTuple):
+    """Where a record lies.
+
+    Attributes:
+        file: first 32 hex digits of the data file's SHA-256.
+        row: 0-based row in that file.
+    """
+
+    file: str
+    row: int
+
+    def __str__(self) -> str:
+        return f"{self.file}-{self.row}"
+
+
+def record_id(file_sha256: str, row: int) -> RecordId:
+    """Id of row `row` of the data file with that (hex) SHA-256."""
+    return RecordId(file_sha256[:32], row)
+
+
+def parse_record_id(text: str) -> RecordId:
+    """The id that `text` spells.
+
+    Raises:
+        VerificationError: `malformed-record-id`.
+    """
+    match = _RECORD_ID.fullmatch(text)
+    if match is None:
+        raise failure(MALFORMED_RECORD_ID, "expected <32 hex digits>-<row>")
+    return RecordId(match[1], int(match[2]))
+
+
+def log_prefix(year: int) -> str:
+    """Prefix of the log of `year`; tiles and bundles lie below it."""
+    return f"{LOG_PREFIX}{year:04d}/"
+
+
+def checkpoint(year: int) -> str:
+    """The mutable pointer: a copy of the newest signed checkpoint."""
+    return f"{log_prefix(year)}checkpoint"
+
+
+def checkpoints_prefix(year: int) -> str:
+    """Prefix of the signed checkpoints."""
+    return f"{log_prefix(year)}checkpoints/"
+
+
+def checkpoint_at(year: int, size: int) -> str:
+    """The signed checkpoint of the tree of `size`."""
+    return f"{checkpoints_prefix(year)}{size:020d}"
+
+
+def sequence_prefix(year: int) -> str:
+    """Prefix of the sequence."""
+    return f"{log_prefix(year)}seq/"
+
+
+def sequence(year: int, index: int) -> str:
+    """Entry `index`'s bytes; creating this object is sealing."""
+    return f"{sequence_prefix(year)}{index:020d}"
+
+
+def policy(year: int) -> str:
+    """The log's own copy of its trust policy."""
+    return f"{log_prefix(year)}policy"
+
+
+def data_file(source: str, event_date: str, sha256: str) -> str:
+    """A Parquet file of accepted rows of one event date (`YYYY-MM-DD`)."""
+    return f"{DATA_PREFIX}source={source}/event_date={event_date}/{sha256}.parquet"
+
+
+def quarantine_file(source: str, sha256: str) -> str:
+    """A Parquet file of lines set aside."""
+    return f"{QUARANTINE_PREFIX}source={source}/{sha256}.parquet"
+
+
+def ledger(source: str, sha256: str) -> str:
+    """A batch's drop ledger."""
+    return f"{LEDGER_PREFIX}source={source}/{sha256}.jsonl"
+
+
+def gate(source: str, sha256: str) -> str:
+    """A batch's gate result."""
+    return f"{GATE_PREFIX}source={source}/{sha256}.json"
+
+
+def contract(source: str, sha256: str) -> str:
+    """A contract as it was applied."""
+    return f"{CONTRACTS_PREFIX}{source}/{sha256}.yaml"
+
+
+def catalog(year: int, size: int) -> str:
+    """The catalog of the log's first `size` entries."""
+    return f"{CATALOG_PREFIX}{year:04d}/{size:020d}.duckdb"
+
+
+def parse_number(path: str) -> int:
+    """Number at the end of a `seq`, `checkpoints` or `catalog` path, as a listing gives it.
+
+    Raises:
+        VerificationError: `malformed-path`.
+    """
+    match = _NUMBERED.fullmatch(path)
+    if match is None:
+        raise failure(MALFORMED_PATH, "expected a seq, checkpoints or catalog path with 20 digits")
+    return int(match[1] or match[2])
