@@ -82,7 +82,11 @@ class ObjectStore(Protocol):
         ...
 
     def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
-        """Latest versions under `prefix`, sorted by path (bytewise), streamed page by page."""
+        """Latest versions under `prefix` beyond `start_after` (bytewise), each once, streamed.
+
+        In byte order, but for one thing: a server that keeps directories may give all of `a/` before
+        `a-b` (any character below `/`). Names of equal form in one directory are always in order.
+        """
         ...
 
     def list_versions(self, prefix: str = "") -> Iterator[ObjectInfo]:

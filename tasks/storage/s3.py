@@ -7,12 +7,10 @@ that speaks S3; nothing else imports s3fs.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any, TypeVar
@@ -21,8 +19,19 @@ from fsspec.asyn import sync  # type: ignore[import-untyped]
 from s3fs import S3FileSystem
 
 from tasks.errors import AlreadyExistsError, StoreRefusedError
+from tasks.storage.bucket import bucket_state
 from tasks.storage.names import check_path
 from tasks.storage.protocol import ObjectInfo
+from tasks.storage.s3_answers import (
+    Answer,
+    checksum,
+    encoded,
+    listed,
+    lock,
+    object_info,
+    version,
+    whole_seconds,
+)
 from tasks.storage.s3_failure import RAISED_BY_S3, S3CallError
 
 MAX_OBJECT_BYTES = (
@@ -40,16 +49,6 @@ _CONFIG = {
 }
 
 T = TypeVar("T")
-Answer = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class BucketState:
-    """What the server says of a bucket: versioning on, Object Lock on, default COMPLIANCE days (0 = none)."""
-
-    versioning: bool
-    object_lock: bool
-    default_days: int
 
 
 class S3Store:
@@ -108,7 +107,7 @@ class S3Store:
         Raises:
             StoreRefusedError: the credentials may not read the bucket's lock configuration.
         """
-        return self._lock_rule() is not None
+        return bucket_state(self).object_lock
 
     def create(self, path: str, data: bytes, *, retain_until: datetime | None) -> ObjectInfo:
         """Store `data` with one conditional PutObject, then read back what was asked.
@@ -129,15 +128,15 @@ class S3Store:
                 f"{path} has {len(data)} bytes, more than the {MAX_OBJECT_BYTES} of one PutObject",
                 next_step="set a smaller target size for files",
             )
-        until = _whole_seconds(retain_until)
+        until = whole_seconds(retain_until)
         digest = hashlib.sha256(data).digest()
-        request = {"Key": key, "Body": data, "IfNoneMatch": "*", **_checksum(digest), **_lock(until)}
+        request = {"Key": key, "Body": data, "IfNoneMatch": "*", **checksum(digest), **lock(until)}
         action = f"create {path} in {self.uri}"
         unanswered = False
         for pause in (*PAUSES, None):
             try:
-                version = self._once("put_object", **request).get("VersionId", "")
-                return self._verified(path, version, len(data), digest, until)
+                stored = self._once("put_object", **request).get("VersionId", "")
+                return self._verified(path, stored, len(data), digest, until)
             except S3CallError as failure:
                 if failure.status == 412:
                     if unanswered and self._holds(path, len(data), digest):
@@ -152,7 +151,7 @@ class S3Store:
     def replace(self, path: str, data: bytes) -> ObjectInfo:
         """Store `data` as the newest version, and read it back."""
         digest = hashlib.sha256(data).digest()
-        answer = self._call("replace", path, "put_object", Body=data, **_checksum(digest))
+        answer = self._call("replace", path, "put_object", Body=data, **checksum(digest))
         return self._verified(path, answer.get("VersionId", ""), len(data), digest, None)
 
     def read(self, path: str, version_id: str | None = None) -> bytes:
@@ -167,28 +166,35 @@ class S3Store:
 
     def head(self, path: str, version_id: str | None = None) -> ObjectInfo:
         """What the server says of one version, with its retention."""
-        return self._info(path, self._head(path, version_id))
+        return object_info(path, self._head(path, version_id))
 
     def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
-        """Latest versions, a page of 1,000 at a time."""
+        """Latest versions, a page of 1,000 at a time.
+
+        Servers that keep directories (SeaweedFS) walk `a/b` before `a-b`, and start there too: after
+        `a-b` they would leave `a/b` out. So the server starts only where no character below `/` can make
+        that difference, and what it then gives too early is left out here.
+        """
         request: dict[str, Any] = {"Prefix": self._prefix + prefix}
-        if start_after:
+        beyond = start_after.removeprefix(prefix)
+        if beyond and min(beyond) >= "/":
             request["StartAfter"] = self._prefix + start_after
+        first = start_after.encode()
         while True:
             page = self._call("list", None, "list_objects_v2", **request)
-            yield from self._listed(page.get("Contents", ()))
+            for info in listed(page.get("Contents", ()), self._prefix):
+                if info.path.encode() > first:
+                    yield info
             if not page.get("IsTruncated"):
                 return
             request["ContinuationToken"] = page["NextContinuationToken"]
 
     def list_versions(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Every version and delete marker, a page of 1,000 at a time, by path within a page."""
+        """Every version and delete marker, a page of 1,000 at a time."""
         request: dict[str, Any] = {"Prefix": self._prefix + prefix}
         while True:
-            page = self._call("list versions of", None, "list_object_versions", **request)
-            items = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
-            items.sort(key=lambda item: item["Key"].encode())
-            yield from self._listed(items)
+            page = self._call("list the versions of", None, "list_object_versions", **request)
+            yield from listed([*page.get("Versions", ()), *page.get("DeleteMarkers", ())], self._prefix)
             if not page.get("IsTruncated"):
                 return
             request["KeyMarker"] = page["NextKeyMarker"]
@@ -196,12 +202,12 @@ class S3Store:
 
     def delete(self, path: str, version_id: str) -> None:
         """Try to delete one version for good; under a COMPLIANCE lock the server refuses."""
-        self._call("delete", path, "delete_object", **_version(version_id))
+        self._call("delete", path, "delete_object", **version(version_id))
 
     def set_retention(self, path: str, version_id: str, until: datetime) -> None:
         """Ask for another end of a COMPLIANCE lock; a server that enforces it refuses an earlier one."""
         retention = {"Mode": "COMPLIANCE", "RetainUntilDate": until}
-        request = {**_version(version_id), "Retention": retention}
+        request = {**version(version_id), "Retention": retention}
         self._call("change the retention of", path, "put_object_retention", **request)
 
     def now(self) -> datetime:
@@ -215,60 +221,18 @@ class S3Store:
                 f"{self.uri} sends no readable Date", next_step="let the server or proxy send the Date header"
             ) from error
 
-    def bucket_state(self) -> BucketState:
-        """What the server says of versioning and Object Lock."""
-        versioning = self._call("read the versioning of", None, "get_bucket_versioning")
-        rule = self._lock_rule()
-        days = 0 if rule is None or rule.get("Mode") != "COMPLIANCE" else _days(rule)
-        return BucketState(versioning.get("Status") == "Enabled", rule is not None, days)
-
-    def ensure_bucket(self, *, lock_days: int | None) -> None:
-        """Create the bucket with versioning where it is missing; only for a store that we run ourselves.
-
-        Args:
-            lock_days: enable Object Lock with this default COMPLIANCE retention; None for a bucket without.
-        """
-        locked = lock_days is not None
-        try:
-            self._once("create_bucket", ObjectLockEnabledForBucket=locked)
-        except S3CallError as failure:
-            if failure.code not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
-                raise failure.as_error(f"create the bucket of {self.uri}") from failure
-        if locked:
-            rule = {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": lock_days}}
-            configuration = {"ObjectLockEnabled": "Enabled", "Rule": rule}
-            self._call("lock", None, "put_object_lock_configuration", ObjectLockConfiguration=configuration)
-        else:
-            self._call(
-                "version", None, "put_bucket_versioning", VersioningConfiguration={"Status": "Enabled"}
-            )
-
-    def _lock_rule(self) -> Answer | None:
-        """Default retention of the bucket: `{}` for Object Lock without one, None without Object Lock."""
-        try:
-            answer = self._retry(lambda: self._once("get_object_lock_configuration"))
-        except S3CallError as failure:
-            if failure.code == "ObjectLockConfigurationNotFoundError":
-                return None
-            raise failure.as_error(f"read the Object Lock configuration of {self.uri}") from failure
-        configuration: Answer = answer.get("ObjectLockConfiguration", {})
-        if configuration.get("ObjectLockEnabled") != "Enabled":
-            return None
-        rule: Answer = configuration.get("Rule", {}).get("DefaultRetention", {})
-        return rule
-
     def _verified(
-        self, path: str, version: str, size: int, digest: bytes, until: datetime | None
+        self, path: str, version_id: str, size: int, digest: bytes, until: datetime | None
     ) -> ObjectInfo:
         """HEAD what was written and compare; the bytes are read again where the server keeps no SHA-256."""
-        answer = self._head(path, version)
-        info = self._info(path, answer)
+        answer = self._head(path, version_id)
+        info = object_info(path, answer)
         reported = answer.get("ChecksumSHA256")
         if reported is None:
-            reported = _base64(hashlib.sha256(self.read(path, info.version_id)).digest())
+            reported = encoded(hashlib.sha256(self.read(path, info.version_id)).digest())
         checks = {
             "size": info.size == size,
-            "SHA-256": reported == _base64(digest),
+            "SHA-256": reported == encoded(digest),
             "lock mode": until is None or answer.get("ObjectLockMode") == "COMPLIANCE",
             "retain-until date": until is None or info.retain_until == until,
         }
@@ -284,10 +248,10 @@ class S3Store:
         return self.head(path).size == size and hashlib.sha256(self.read(path)).digest() == digest
 
     def _head(self, path: str, version_id: str | None) -> Answer:
-        return self._call("look at", path, "head_object", ChecksumMode="ENABLED", **_version(version_id))
+        return self._call("look at", path, "head_object", ChecksumMode="ENABLED", **version(version_id))
 
     def _get(self, path: str, version_id: str | None, **request: str) -> bytes:
-        request = {"Bucket": self.bucket, "Key": self._key(path), **_version(version_id), **request}
+        request = {"Bucket": self.bucket, "Key": self._key(path), **version(version_id), **request}
         try:
             data: bytes = self._retry(
                 lambda: self._attempt(lambda: sync(self._fs.loop, self._fetch, request))
@@ -304,15 +268,25 @@ class S3Store:
             data: bytes = await body.read()
             return data
 
-    def _call(self, verb: str, path: str | None, method: str, **request: Any) -> Answer:
-        """One request, repeated on transient failures; its errors are those of `tasks.errors`."""
+    def request(self, method: str, **parameters: Any) -> Answer:
+        """One S3 operation on the bucket, repeated on transient failures.
+
+        Raises:
+            S3CallError: for the modules of this package that turn it into an error of `tasks.errors`.
+        """
+        return self._retry(lambda: self._once(method, **parameters))
+
+    def _call(self, verb: str, path: str | None, method: str, **parameters: Any) -> Answer:
         if path is not None:
-            request["Key"] = self._key(path)
+            parameters["Key"] = self._key(path)
         try:
-            return self._retry(lambda: self._once(method, **request))
+            return self.request(method, **parameters)
         except S3CallError as failure:
             action = f"{verb} {self.uri}" if path is None else f"{verb} {path} in {self.uri}"
             raise failure.as_error(action) from failure
+
+    def _once(self, method: str, **parameters: Any) -> Answer:
+        return self._attempt(lambda: self._fs.call_s3(method, Bucket=self.bucket, **parameters))
 
     def _retry(self, call: Callable[[], T]) -> T:
         for pause in PAUSES:
@@ -324,9 +298,6 @@ class S3Store:
                 self._sleep(pause)
         return call()
 
-    def _once(self, method: str, **request: Any) -> Answer:
-        return self._attempt(lambda: self._fs.call_s3(method, Bucket=self.bucket, **request))
-
     @staticmethod
     def _attempt(call: Callable[[], T]) -> T:
         try:
@@ -336,65 +307,3 @@ class S3Store:
 
     def _key(self, path: str) -> str:
         return self._prefix + check_path(path)
-
-    def _info(self, path: str, answer: Answer) -> ObjectInfo:
-        return ObjectInfo(
-            path=path,
-            version_id=answer.get("VersionId", ""),
-            size=answer["ContentLength"],
-            etag=answer["ETag"].strip('"'),
-            modified=answer["LastModified"].astimezone(UTC),
-            retain_until=_retention(answer),
-        )
-
-    def _listed(self, items: Iterable[Answer]) -> Iterator[ObjectInfo]:
-        for item in items:
-            if item["Key"] != self._prefix:  # the marker that consoles make for a "folder"
-                yield self._listed_item(item)
-
-    def _listed_item(self, item: Answer) -> ObjectInfo:
-        return ObjectInfo(
-            path=item["Key"][len(self._prefix) :],
-            version_id=item.get("VersionId", ""),
-            size=item.get("Size", 0),
-            etag=item.get("ETag", "").strip('"'),
-            modified=item["LastModified"].astimezone(UTC),
-            is_delete_marker="Size" not in item,
-            is_latest=item.get("IsLatest", True),
-        )
-
-
-def _whole_seconds(moment: datetime | None) -> datetime | None:
-    """Round up, because servers keep whole seconds and less than asked would be too short."""
-    if moment is None:
-        return None
-    moment = moment.astimezone(UTC)
-    return (moment + timedelta(seconds=1) if moment.microsecond else moment).replace(microsecond=0)
-
-
-def _lock(until: datetime | None) -> dict[str, Any]:
-    return {} if until is None else {"ObjectLockMode": "COMPLIANCE", "ObjectLockRetainUntilDate": until}
-
-
-def _retention(answer: Answer) -> datetime | None:
-    """End of a COMPLIANCE lock; a GOVERNANCE lock, which a permission lifts, counts as none."""
-    if answer.get("ObjectLockMode") != "COMPLIANCE":
-        return None
-    until: datetime = answer["ObjectLockRetainUntilDate"]
-    return until.astimezone(UTC)
-
-
-def _checksum(digest: bytes) -> dict[str, str]:
-    return {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": _base64(digest)}
-
-
-def _base64(digest: bytes) -> str:
-    return base64.b64encode(digest).decode("ascii")
-
-
-def _version(version_id: str | None) -> dict[str, str]:
-    return {"VersionId": version_id} if version_id else {}
-
-
-def _days(rule: Answer) -> int:
-    return int(rule.get("Days") or 365 * rule.get("Years", 0))

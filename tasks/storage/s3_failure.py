@@ -14,7 +14,7 @@ from botocore.exceptions import ConnectionError as NoConnectionError
 
 from tasks.errors import IndelibleError, NotFoundError, StoreRefusedError, StoreUnavailableError
 
-RAISED_BY_S3 = (OSError, ClientError, BotoCoreError, aiohttp.ClientError, ValueError, RuntimeError)
+RAISED_BY_S3 = (OSError, ClientError, BotoCoreError, aiohttp.ClientError)
 
 # "Try the same request again", as the S3 API reference and Ceph say of a conditional write that met another.
 _CONFLICTS = frozenset({"ConditionalRequestConflict", "OperationAborted", "ConcurrentModification"})

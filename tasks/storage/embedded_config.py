@@ -1,0 +1,101 @@
+"""How the embedded server is set up: ports, credentials and who may do what. No process is started here."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import StoreUnavailableError
+
+WORM_BUCKET = "indelible"
+LANDING_BUCKET = "landing"
+SERVICES = ("s3", "master", "volume", "filer", "admin")
+GRPC_OFFSET = 10_000  # each port has a twin there
+PORTS = range(12_000, 22_000)  # twins end below 32768, where Linux takes ports for outgoing connections
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """An access key and its secret, which stays out of `repr`."""
+
+    access_key: str
+    secret_key: str
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.access_key!r})"
+
+
+def new_credentials() -> dict[str, dict[str, str]]:
+    """Random keys for the three identities."""
+    return {
+        name: {"access_key": f"{name}{secrets.token_hex(6)}", "secret_key": secrets.token_urlsafe(32)}
+        for name in ("admin", "writer", "reader")
+    }
+
+
+def identities(credentials: dict[str, dict[str, str]]) -> dict[str, Any]:
+    """SeaweedFS's own permission file. Nobody but the administrator may change a bucket's settings."""
+    both = (WORM_BUCKET, LANDING_BUCKET)
+    ask = "GetBucketObjectLockConfiguration"
+    actions = {
+        "admin": ["Admin", "Read", "Write", "List", "Tagging"],
+        "writer": [
+            *(f"{action}:{bucket}" for bucket in both for action in ("Read", "Write", "List", ask)),
+            *(f"{action}:{WORM_BUCKET}" for action in ("PutObjectRetention", "GetObjectRetention")),
+        ],
+        "reader": [f"{action}:{WORM_BUCKET}" for action in ("Read", "List", "GetObjectRetention", ask)],
+    }
+    return {
+        "identities": [
+            {
+                "name": name,
+                "credentials": [{"accessKey": keys["access_key"], "secretKey": keys["secret_key"]}],
+                "actions": actions[name],
+            }
+            for name, keys in credentials.items()
+        ]
+    }
+
+
+def free_ports() -> dict[str, int]:
+    """A free port for each service, its gRPC twin free too."""
+    ports: dict[str, int] = {}
+    for _ in range(1000):
+        port = PORTS[secrets.randbelow(len(PORTS))]
+        if port not in ports.values() and _is_free(port) and _is_free(port + GRPC_OFFSET):
+            ports[SERVICES[len(ports)]] = port
+        if len(ports) == len(SERVICES):
+            return ports
+    raise StoreUnavailableError("no free ports for the embedded store", next_step="end what holds them")
+
+
+def all_free(ports: dict[str, int]) -> bool:
+    """Whether the ports of an earlier start can be had again."""
+    return set(ports) == set(SERVICES) and all(
+        _is_free(p) and _is_free(p + GRPC_OFFSET) for p in ports.values()
+    )
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does after a restart
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def write_private(path: Path, value: object) -> None:
+    """Write JSON that only this user can read, whole or not at all."""
+    aside = path.with_suffix(".new")
+    aside.unlink(missing_ok=True)
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(value, file, indent=1)
+    aside.replace(path)
