@@ -1,0 +1,63 @@
+"""Record fingerprints, and the rows that repeat a record.
+
+Charter: logs are delivered at least once. A duplicate is a record with a complete key whose bytes were
+seen before; two events that share a key and differ are two records. The fingerprint is keyed, so that
+what is sealed tells nobody whether a guessed record is in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator
+from typing import Final
+
+import polars as pl
+
+from tasks.batch import DROP, FINGERPRINT, LENGTH, OFFSET, ReadDrop
+
+DIGEST_BYTES: Final = 16
+_PERSON: Final = b"indelible record"  # BLAKE2b personalisation: separates this use of the key from others
+
+
+def fingerprints(
+    frame: pl.DataFrame, drops: tuple[ReadDrop, ...], key: tuple[str, ...], secret: bytes
+) -> pl.Series:
+    """Keyed BLAKE2b-128 of each record's raw bytes, as 32 hex digits; null where a key field is null.
+
+    Args:
+        frame: rows with their coordinates.
+        drops: the drops that the coordinates refer to.
+        key: the contract's record key, not empty.
+        secret: 16 to 64 bytes.
+    """
+    complete = frame.select(pl.all_horizontal(pl.col(name).is_not_null() for name in key)).to_series()
+    rows = frame.filter(complete).select(DROP, OFFSET, LENGTH)
+    digests = pl.Series(FINGERPRINT, list(_digests(rows, drops, secret)), dtype=pl.String)
+    if complete.all():
+        return digests
+    position = complete.cast(pl.Int64).cum_sum() - 1
+    return digests.gather(pl.select(pl.when(complete).then(position)).to_series()).alias(FINGERPRINT)
+
+
+def _digests(rows: pl.DataFrame, drops: tuple[ReadDrop, ...], secret: bytes) -> Iterator[str]:
+    keyed = hashlib.blake2b(digest_size=DIGEST_BYTES, key=secret, person=_PERSON)
+    buffers = [memoryview(drop.buffer) for drop in drops]
+    for drop, offset, length in rows.iter_rows():
+        record = keyed.copy()
+        record.update(buffers[drop][offset : offset + length])
+        yield record.hexdigest()
+
+
+def repeated(marks: pl.Series, known: Collection[str]) -> pl.Series:
+    """True for a row whose fingerprint is in `known` or stands in an earlier row.
+
+    Args:
+        marks: fingerprints in order of rows, nulls for rows that cannot repeat.
+        known: fingerprints of sealed records; a set, because each row looks into it.
+    """
+    sealed = (
+        pl.Series([mark in known for mark in marks], dtype=pl.Boolean)
+        if known
+        else pl.repeat(value=False, n=len(marks), eager=True)
+    )
+    return (marks.is_not_null() & (sealed | ~marks.is_first_distinct())).alias("repeated")
