@@ -1,0 +1,78 @@
+"""`bundle.json`: what an evidence bundle says of its own scope. Format: FORMAT.md, "Evidence bundles".
+
+The manifest is not signed and proves nothing. It only tells "left out on purpose" from "lost on the way".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.errors import StoreRefusedError
+from tasks.verify import reasons
+from tasks.verify.readers import Reader
+from tasks.verify.report import Findings
+
+MANIFEST = "bundle.json"
+FORMAT = "indelible-bundle/1"
+MAX_MANIFEST_BYTES = 256 << 20
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Scope of a bundle. `objects` is path -> (sha256, bytes)."""
+
+    scope: Mapping[str, Any]
+    objects: Mapping[str, tuple[str, int]]
+
+    def promises(self, path: str) -> bool:
+        """Whether the bundle says that it contains `path`."""
+        return path in self.objects
+
+
+def read_bundle(reader: Reader, findings: Findings) -> Bundle | None:
+    """The bundle's manifest, or None when the tree is no bundle or its manifest is of no use."""
+    size = reader.size(MANIFEST)
+    if size is None:
+        return None
+    try:
+        return _parse(json.loads(reader.read(MANIFEST) if size <= MAX_MANIFEST_BYTES else b""))
+    except (StoreRefusedError, ValueError, TypeError, KeyError, RecursionError):
+        sentence = "The bundle's manifest cannot be understood, so everything is looked for."
+        findings.changed(reasons.BUNDLE_MANIFEST, MANIFEST, sentence, "Ask for the bundle again.")
+        return None
+
+
+def check_bundle(reader: Reader, bundle: Bundle, findings: Findings) -> None:
+    """Compare each listed object with what the bundle holds."""
+    for path, (sha256, size) in bundle.objects.items():
+        found = reader.size(path)
+        if found is None:
+            sentence = "The bundle lists this object and does not contain it."
+            findings.missing(reasons.BUNDLE_OBJECT, path, sentence, "Ask for the bundle again.")
+        elif found != size or not _has_digest(reader, path, sha256):
+            findings.changed(reasons.BUNDLE_OBJECT, path, "It is not the object that the bundle lists.")
+
+
+def _has_digest(reader: Reader, path: str, sha256: str) -> bool:
+    try:
+        return hashlib.sha256(reader.read(path)).hexdigest() == sha256
+    except StoreRefusedError:
+        return False
+
+
+def _parse(value: Mapping[str, Any]) -> Bundle:
+    if value["format"] != FORMAT:
+        raise ValueError(FORMAT)
+    objects = {item["path"]: (item["sha256"], item["bytes"]) for item in value["objects"]}
+    for path, (sha256, size) in objects.items():
+        if type(path) is not str or type(size) is not int or not _SHA256.fullmatch(sha256):
+            raise ValueError("objects")
+    keys = ("since", "until", "created_at", "store_uri", "sources")
+    return Bundle({key: value[key] for key in keys}, objects)

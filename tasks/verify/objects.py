@@ -1,0 +1,92 @@
+"""Everything that one seal entry names: its objects, their rows, its ledger, and that no line is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tasks.evidence.entry import SealEntry
+from tasks.verify import reasons
+from tasks.verify.access import Tree
+from tasks.verify.ledger import LedgerLine, check_ledger
+from tasks.verify.lines import LineIndex, check_lines
+from tasks.verify.rows import SealedTable, check_rows
+
+
+def named_paths(entry: SealEntry) -> list[str]:
+    """Paths of all objects that a seal entry names."""
+    single = (entry["contract"]["path"], entry["gate"]["path"], entry["ledger"]["path"])
+    return [*single, *(f["path"] for f in entry["files"]), *(f["path"] for f in entry["quarantine"])]
+
+
+def check_objects(tree: Tree, entry: SealEntry, *, rows: bool) -> None:
+    """Check a seal entry's objects, each against the entry and all against each other.
+
+    Args:
+        tree: where to read and to report.
+        entry: the entry, which the signed log contains.
+        rows: whether to open the Parquet files; otherwise only their size and SHA-256 are checked.
+    """
+    _check_sums(tree, entry)
+    tree.sealed_once(entry["contract"])
+    tree.sealed_once(entry["gate"])
+    ledger = _ledger(tree, entry)
+    index = LineIndex()
+    readable = [
+        _table(tree, index, SealedTable(i, facts, True), rows=rows) for i, facts in enumerate(entry["files"])
+    ]
+    readable += [
+        _table(tree, index, SealedTable(None, facts, True), rows=rows) for facts in entry["quarantine"]
+    ]
+    if not rows:
+        return
+    if ledger is not None and all(readable):
+        check_lines(ledger, index, entry, tree.findings)
+        tree.findings.counted["drops"] += len(ledger)
+        tree.findings.counted["lines"] += sum(line.lines for line in ledger)
+    else:
+        sentence = (
+            "Whether each line of each drop is there once cannot be told: the ledger or a file is of no use."
+        )
+        tree.findings.unmeasured(reasons.LINES_SKIPPED, entry["ledger"]["path"], sentence)
+
+
+def _check_sums(tree: Tree, entry: SealEntry) -> None:
+    sums = entry["sums"]
+    if sums["accepted"] + sums["blank"] + sums["duplicate"] + sums["quarantined"] != sums["lines"]:
+        sentence = "The entry's outcomes do not add up to its number of lines."
+        tree.findings.changed(reasons.ENTRY_SUMS, entry["ledger"]["path"], sentence)
+
+
+def _ledger(tree: Tree, entry: SealEntry) -> list[LedgerLine] | None:
+    data, as_sealed = tree.sealed(entry["ledger"])
+    return check_ledger(data, entry, tree.findings) if data is not None and as_sealed else None
+
+
+def _table(tree: Tree, index: LineIndex, table: SealedTable, *, rows: bool) -> bool:
+    """Check one Parquet file; whether its rows could be read."""
+    data, as_sealed = tree.sealed(table.facts)
+    if data is None or not rows:
+        return False
+    if as_sealed:
+        return check_rows(data, table, index, tree.findings) is not None
+    damaged = SealedTable(table.file, table.facts, as_sealed=False)
+    holds = check_rows(data, damaged, index, tree.findings)
+    _explain(tree, table.facts, holds)
+    return holds is not None
+
+
+def _explain(tree: Tree, facts: Mapping[str, Any], holds: bool | None) -> None:
+    """Say how far damage to a file can be narrowed down. No list of leaf hashes is kept to compare with."""
+    if holds:
+        sentence = (
+            "Its bytes differ, but its rows still hash to the sealed root: no record in it was altered."
+        )
+    elif holds is None:
+        sentence = "Its rows cannot be read any more, so the damage cannot be narrowed down to records."
+    else:
+        sentence = (
+            "Its rows do not hash to the sealed root. Lines that were removed, added or moved are listed by "
+            "drop and line; an altered value cannot be narrowed down below the file."
+        )
+    tree.findings.changed(reasons.FILE_ROOT, facts["path"], sentence)

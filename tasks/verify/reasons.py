@@ -1,0 +1,116 @@
+"""Reason codes of whole-tree checks, beside those of `tasks.evidence.reasons` for single values.
+
+A code keeps its meaning for as long as the format's version stays. FORMAT.md lists them all; a test
+holds the two together.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Final
+
+from tasks.evidence import reasons as evidence
+
+FILE_ROOT: Final = evidence.FILE_ROOT_MISMATCH
+VALUE: Final = evidence.UNREPRESENTABLE_VALUE
+
+LOG_MISSING: Final = "log-missing"
+SHARD_MISSING: Final = "shard-missing"
+SHARD_MISMATCH: Final = "shard-mismatch"
+CHECKPOINT_MISSING: Final = "checkpoint-missing"
+CHECKPOINT_STALE: Final = "checkpoint-stale"
+CHECKPOINT_NAME: Final = "checkpoint-name"
+CHECKPOINT_INCONSISTENT: Final = "checkpoint-inconsistent"
+ROOT_MISMATCH: Final = "root-mismatch"
+TILE_MISSING: Final = evidence.TILE_MISSING
+TILE_MISMATCH: Final = "tile-mismatch"
+ENTRY_BUNDLE_MISMATCH: Final = "entry-bundle-mismatch"
+SEQUENCE_MISSING: Final = "sequence-missing"
+SEQUENCE_MISMATCH: Final = "sequence-mismatch"
+SEQUENCE_GAP: Final = "sequence-gap"
+SEQUENCE_PENDING: Final = "sequence-pending"
+LOG_EXTRA: Final = "log-extra-object"
+POLICY_MISSING: Final = "policy-missing"
+POLICY_FROM_COPY: Final = "policy-from-copy"
+POLICY_DIFFERS: Final = "policy-differs"
+ENTRY_MISSING: Final = "entry-missing"
+ENTRY_SUMS: Final = "entry-sums"
+GENESIS: Final = "genesis-mismatch"
+CHAIN: Final = "chain-broken"
+OBJECT_MISSING: Final = "object-missing"
+OBJECT_UNREADABLE: Final = "object-unreadable"
+OBJECT_SIZE: Final = "object-size"
+OBJECT_HASH: Final = "object-hash"
+OBJECT_UNNAMED: Final = "object-not-named"
+PARQUET: Final = "parquet-unreadable"
+COLUMNS: Final = "columns"
+SALT_SEED: Final = "salt-seed"
+ROW_COUNT: Final = "row-count"
+ROW_ORDER: Final = "row-order"
+EVENT_DATE: Final = "event-date"
+TIME_RANGE: Final = "time-range"
+LEDGER_SYNTAX: Final = "ledger-syntax"
+LEDGER_ROOT: Final = "ledger-root"
+LEDGER_SUMS: Final = "ledger-sums"
+LEDGER_RANGES: Final = "ledger-ranges"
+LINE_MISSING: Final = "line-missing"
+LINE_DOUBLED: Final = "line-doubled"
+LINE_UNKNOWN: Final = "line-unknown"
+OUTCOME_COUNTS: Final = "outcome-counts"
+ROWS_SKIPPED: Final = "rows-not-measured"
+LINES_SKIPPED: Final = "lines-not-measured"
+BUNDLE_MANIFEST: Final = "bundle-manifest"
+BUNDLE_OBJECT: Final = "bundle-object"
+OUTSIDE_BUNDLE: Final = "outside-bundle"
+
+MEANINGS: Final = MappingProxyType(
+    {
+        LOG_MISSING: "the tree has no log at all",
+        SHARD_MISSING: "a genesis entry continues an older log, and that log is not there",
+        SHARD_MISMATCH: "the log before is not the one that the genesis entry closed",
+        CHECKPOINT_MISSING: "a checkpoint that must be there is not",
+        CHECKPOINT_STALE: "the pointer shows an older checkpoint than the newest one that is stored",
+        CHECKPOINT_NAME: "a checkpoint's name and its signed size differ",
+        CHECKPOINT_INCONSISTENT: "a signed checkpoint is not a beginning of the newest one",
+        ROOT_MISMATCH: "the log's entries do not hash to the newest signed root",
+        TILE_MISMATCH: "a hash tile does not hold the hashes of the log's entries",
+        ENTRY_BUNDLE_MISMATCH: "an entry bundle does not hold the entries that were sealed",
+        SEQUENCE_MISSING: "an entry under the newest checkpoint is not in the sequence",
+        SEQUENCE_MISMATCH: "an object of the sequence is not the entry that was sealed at its index",
+        SEQUENCE_GAP: "the sequence skips an index after the newest checkpoint",
+        SEQUENCE_PENDING: "an entry stands in the sequence that no checkpoint covers yet",
+        LOG_EXTRA: "an object under log/ is none that the format defines, or lies outside the tree",
+        POLICY_MISSING: "the log's own copy of its trust policy is not there",
+        POLICY_DIFFERS: "the policy in the copy trusts none of the logs that the given policy trusts",
+        POLICY_FROM_COPY: "the key came from the copy itself, so only self-consistency was shown",
+        ENTRY_MISSING: "an entry's bytes are in neither its bundle nor the sequence",
+        ENTRY_SUMS: "an entry's sums differ from its ledger or from its files",
+        GENESIS: "entry 0 is no genesis entry of this log, or there is a second one",
+        CHAIN: "source_seq or previous of a seal entry does not continue its source's chain",
+        OBJECT_MISSING: "an object that an entry names is not there",
+        OBJECT_UNREADABLE: "an object is there and its bytes cannot be had",
+        OBJECT_SIZE: "an object has another size than its entry says",
+        OBJECT_HASH: "an object's SHA-256 is not the one in its entry",
+        OBJECT_UNNAMED: "an object that no entry names",
+        PARQUET: "a file whose bytes are as sealed is no Parquet that can be read",
+        COLUMNS: "a file has a column of a type or name that the format does not have",
+        SALT_SEED: "a file's salt seed is absent or malformed",
+        ROW_COUNT: "a file has another number of rows than its entry says",
+        ROW_ORDER: "rows are not in the order of drop and line",
+        EVENT_DATE: "a row's time is not on the event date of its file",
+        TIME_RANGE: "min_time or max_time of a file is not that of its rows",
+        LEDGER_SYNTAX: "a ledger line is not canonical or not of the ledger's form",
+        LEDGER_ROOT: "a ledger's lines do not hash to the sealed root",
+        LEDGER_SUMS: "a drop's outcomes do not add up to its lines",
+        LEDGER_RANGES: "a ledger's row ranges do not cover the data files, or are not where the rows are",
+        LINE_MISSING: "a line of a drop stands in no file of its entry",
+        LINE_DOUBLED: "a line of a drop stands in its entry's files more than once",
+        LINE_UNKNOWN: "a row carries a drop or line number that the ledger does not have",
+        OUTCOME_COUNTS: "a drop has another number of accepted or set aside rows than its ledger line says",
+        ROWS_SKIPPED: "rows were not checked",
+        LINES_SKIPPED: "completeness of an entry's lines could not be checked",
+        BUNDLE_MANIFEST: "bundle.json breaks its form",
+        BUNDLE_OBJECT: "an object of the bundle is not the one that bundle.json lists",
+        OUTSIDE_BUNDLE: "something that the log names is outside the bundle's range",
+    }
+)

@@ -1,0 +1,206 @@
+"""A whole sealed tree: every log in it, every object that a log names, and what nothing names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from tasks.errors import VerificationError
+from tasks.evidence import paths
+from tasks.evidence.policy import MAX_POLICY_BYTES, Policy, parse_policy
+from tasks.verify import reasons
+from tasks.verify.access import Tree
+from tasks.verify.bundle import check_bundle, read_bundle
+from tasks.verify.chain import Chain
+from tasks.verify.listing import sort_listing
+from tasks.verify.objects import check_objects, named_paths
+from tasks.verify.readers import Reader
+from tasks.verify.report import Findings, Report, ShardSummary
+from tasks.verify.shard import Shard
+
+Progress = Callable[[str, int, int], None]
+
+_YEAR = re.compile(r"log/([0-9]{4})/.")
+_SEALED = (
+    paths.DATA_PREFIX,
+    paths.QUARANTINE_PREFIX,
+    paths.LEDGER_PREFIX,
+    paths.GATE_PREFIX,
+    paths.CONTRACTS_PREFIX,
+)
+
+
+def verify(
+    reader: Reader, policy: Policy | None, *, progress: Progress | None = None, rows: bool = True
+) -> Report:
+    """Check a sealed tree from its public format alone. Goes on after each finding.
+
+    Args:
+        reader: where the tree lies.
+        policy: whom to trust, obtained from outside the tree. None: the policy in the tree is used,
+            and the report says that the signer's identity was not measured.
+        progress: called with a stage, entries done and entries in all.
+        rows: False skips the rows of data and quarantine files.
+
+    Returns:
+        The report. Nothing that the tree contains makes this function raise.
+
+    Raises:
+        StoreUnavailableError: the reader's store cannot be reached.
+    """
+    findings = Findings()
+    bundle = read_bundle(reader, findings)
+    run = _Run(Tree(reader, findings, bundle), policy, progress or _quiet, rows)
+    run.check_logs()
+    run.check_unnamed()
+    run.tree.close()
+    if bundle is not None:
+        check_bundle(reader, bundle, findings)
+    if not rows:
+        findings.unmeasured(reasons.ROWS_SKIPPED, "data/", "Rows were not checked, as was asked for.")
+    return Report(
+        shards=tuple(run.summaries),
+        findings=tuple(findings.listed),
+        totals=dict(findings.totals),
+        counted=dict(findings.counted),
+        key_source="copy" if policy is None else "outside",
+        scope=None if bundle is None else bundle.scope,
+    )
+
+
+def _quiet(_stage: str, _done: int, _total: int) -> None:
+    return None
+
+
+class _Run:
+    """State of one verification."""
+
+    def __init__(self, tree: Tree, policy: Policy | None, progress: Progress, rows: bool) -> None:
+        self.tree, self.summaries = tree, list[ShardSummary]()
+        self._policy, self._progress, self._rows = policy, progress, rows
+        self._findings = tree.findings
+        self._named: set[str] = set()
+        self._shards: dict[int, Shard] = {}
+        self._policies: dict[int, Policy | None] = {}
+
+    def check_logs(self) -> None:
+        """Check each log, the oldest first."""
+        by_year: dict[int, list[str]] = {}
+        for path in self.tree.reader.list(paths.LOG_PREFIX):
+            match = _YEAR.match(path)
+            if match is None:
+                self._findings.changed(
+                    reasons.LOG_EXTRA, path, "The format defines no such object under log/."
+                )
+            else:
+                by_year.setdefault(int(match[1]), []).append(path)
+        if not by_year:
+            self._findings.missing(reasons.LOG_MISSING, paths.LOG_PREFIX, "There is no log here.", _NO_LOG)
+        for year in sorted(by_year):
+            self._check_log(year, by_year[year])
+
+    def check_unnamed(self) -> None:
+        """Point out objects that no entry names. They are not evidence, and nothing vouches for them."""
+        for prefix in _SEALED:
+            for path in self.tree.reader.list(prefix):
+                if path not in self._named:
+                    sentence = "No entry names this object. A run that was cut off leaves such objects."
+                    step = "Do not use it as evidence; the next delivery seals what belongs to it."
+                    self._findings.pending(reasons.OBJECT_UNNAMED, path, sentence, step)
+
+    def _check_log(self, year: int, listed: Sequence[str]) -> None:
+        policy = self._policy_of(year)
+        shard = Shard(self.tree, year, policy, sort_listing(year, listed))
+        self._shards[year] = shard
+        shard.check()
+        self._check_entries(shard)
+        self.summaries.append(_summary(shard))
+
+    def _policy_of(self, year: int) -> Policy | None:
+        """The policy to go by: the caller's, else the copy's own, which shows self-consistency only."""
+        if year not in self._policies:
+            own = self._own_policy(year)
+            path = paths.policy(year)
+            if self._policy is None and own is not None:
+                self._findings.unmeasured(reasons.POLICY_FROM_COPY, path, _SELF_CONSISTENT, _GET_POLICY)
+            elif self._policy is not None and own is not None and not set(own.logs) & set(self._policy.logs):
+                sentence = "The policy in the copy trusts none of the logs that yours trusts."
+                self._findings.changed(reasons.POLICY_DIFFERS, path, sentence, _GET_POLICY)
+            self._policies[year] = own if self._policy is None else self._policy
+        return self._policies[year]
+
+    def _own_policy(self, year: int) -> Policy | None:
+        path = paths.policy(year)
+        missing = (reasons.POLICY_MISSING, "The log's own copy of its policy is not there.")
+        text = self.tree.fetch(path, MAX_POLICY_BYTES, missing)
+        try:
+            return None if text is None else parse_policy(text)
+        except VerificationError as error:
+            self._findings.changed(error.reason, path, f"The policy cannot be used ({error}).")
+            return None
+
+    def _check_entries(self, shard: Shard) -> None:
+        origin = shard.checkpoint.origin if shard.checkpoint is not None else None
+        chain = Chain(shard.year, origin, self._findings)
+        for index, data in shard.entries():
+            self._progress(f"log {shard.year}", index, shard.size)
+            if data is None:
+                chain.lose()
+                continue
+            self._findings.counted["entries"] += 1
+            entry = chain.take(index, data)
+            if entry is not None and entry["type"] == "seal":
+                self._named.update(named_paths(entry))
+                check_objects(self.tree, entry, rows=self._rows)
+        self._progress(f"log {shard.year}", shard.size, shard.size)
+        for index, pending in shard.pending_entries():
+            entry = chain.take(index, pending)
+            if entry is not None and entry["type"] == "seal":
+                self._named.update(named_paths(entry))
+        if chain.genesis is not None:
+            self._check_previous(shard, chain.genesis["previous_shard"])
+
+    def _check_previous(self, shard: Shard, note: str | None) -> None:
+        """Compare the log before this one with the final checkpoint that the genesis entry holds."""
+        before = self._shards.get(max((year for year in self._shards if year < shard.year), default=0))
+        path = paths.sequence(shard.year, 0)
+        if note is None:
+            if before is not None and before.checkpoint is not None:
+                sentence = "The genesis entry says that there was no log before, but there is one."
+                self._findings.changed(reasons.SHARD_MISMATCH, path, sentence)
+            return
+        if before is None:
+            sentence = "The genesis entry continues an older log, and none is here."
+            self.tree.absent(paths.checkpoint(shard.year - 1), reasons.SHARD_MISSING, sentence)
+            return
+        policy = self._policy_of(before.year)
+        try:
+            if policy is not None and not before.begins_with(policy.open_checkpoint(note.encode())):
+                sentence = (
+                    "The log before this one does not begin with the tree that the genesis entry closed."
+                )
+                self._findings.changed(reasons.SHARD_MISMATCH, path, sentence)
+        except VerificationError as error:
+            sentence = f"The checkpoint of the log before this one is not to be believed ({error})."
+            self._findings.changed(error.reason, path, sentence)
+
+
+def _summary(shard: Shard) -> ShardSummary:
+    checkpoint = shard.checkpoint
+    return ShardSummary(
+        year=f"{shard.year:04d}",
+        origin="" if checkpoint is None else checkpoint.origin,
+        size=shard.size,
+        root="" if checkpoint is None else checkpoint.root.hex(),
+        checkpoints=len(shard.signed),
+        pending=len(shard.pending),
+        signed=shard.holds,
+    )
+
+
+_NO_LOG = "Point the command at the root of a copy, the folder that holds log/ and data/, or at a bundle."
+_SELF_CONSISTENT = (
+    "The key that signed was taken from the copy itself. This shows that the copy is consistent with "
+    "itself, and does not show who signed it."
+)
+_GET_POLICY = "Get the policy file from the log's owner by another way and pass it with --policy."
