@@ -124,8 +124,10 @@ def root_from_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[byte
     """The root that `proof` leads to (RFC 9162 section 2.1.3.2).
 
     Raises:
-        VerificationError: `out-of-range`, or `inclusion-proof-bad` for a proof of the wrong length.
+        VerificationError: `out-of-range`, `malformed-hashes`, or `inclusion-proof-bad` for a proof of
+            the wrong length.
     """
+    pack([leaf, *proof])
     if not 0 <= index < size:
         raise failure(OUT_OF_RANGE, f"leaf {index} is not in a tree of {size}")
     node, last, result = index, size - 1, leaf
@@ -148,7 +150,7 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
     """Check that leaf `index` of the tree with root `expected` has the hash `leaf`.
 
     Raises:
-        VerificationError: `out-of-range` or `inclusion-proof-bad`.
+        VerificationError: `out-of-range`, `malformed-hashes` or `inclusion-proof-bad`.
     """
     if root_from_inclusion(leaf, index, size, proof) != expected:
         raise failure(INCLUSION_PROOF_BAD, f"leaf {index} does not lead to the root of size {size}")
@@ -163,7 +165,7 @@ def verify_consistency(
     proof would say nothing while its roots go unchecked. RFC 9162 leaves the case undefined.
 
     Raises:
-        VerificationError: `out-of-range` or `consistency-proof-bad`.
+        VerificationError: `out-of-range`, `malformed-hashes` or `consistency-proof-bad`.
     """
     if not 1 <= old_size <= size:
         raise failure(OUT_OF_RANGE, f"no consistency proof leads from size {old_size} to {size}")
@@ -172,6 +174,7 @@ def verify_consistency(
             raise failure(CONSISTENCY_PROOF_BAD, f"two roots or a needless proof for size {size}")
         return
     path = [old_root, *proof] if old_size & (old_size - 1) == 0 else list(proof)
+    pack(path)
     if not path or _replay(old_size - 1, size - 1, path) != (old_root, new_root):
         raise failure(CONSISTENCY_PROOF_BAD, f"size {old_size} is not shown to be a beginning of size {size}")
 

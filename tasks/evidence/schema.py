@@ -73,11 +73,14 @@ def check(value: object, annotation: Any, where: str = _ROOT) -> None:
 
 def _check_object(value: object, annotation: Any, where: str) -> None:
     hints = _hints(annotation)
-    _expect(
-        type(value) is dict and value.keys() == hints.keys(), where, "exactly " + ", ".join(sorted(hints))
-    )
+    if type(value) is not dict:
+        raise ValueError(f"{where} is not an object")
+    if missing := hints.keys() - value.keys():
+        raise ValueError(f"{where} lacks {', '.join(sorted(missing))}")
+    if unknown := value.keys() - hints.keys():
+        raise ValueError(f"{where} has {len(unknown)} unknown keys")
     for key, hint in hints.items():
-        check(value[key], hint, f"{where}.{key}")  # type: ignore[index]
+        check(value[key], hint, f"{where}.{key}")
 
 
 def _check_union(value: object, members: tuple[Any, ...], where: str) -> None:
