@@ -6,7 +6,7 @@ The types carry the order. `seal` takes only a `RedactedBatch`, `publish` only w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -86,6 +86,16 @@ class ReadBatch:
     drops: tuple[ReadDrop, ...]
     frame: pl.DataFrame
     set_aside: pl.DataFrame
+
+    def keep(self, indexes: Sequence[int]) -> ReadBatch:
+        """The batch of only these drops (ascending indexes), which are numbered anew."""
+        import polars as pl
+
+        renumber = pl.col(DROP).replace_strict(list(indexes), range(len(indexes)), return_dtype=pl.Int32)
+        frame, set_aside = (
+            rows.filter(pl.col(DROP).is_in(list(indexes))).with_columns(renumber) for rows in (self.frame, self.set_aside)
+        )
+        return ReadBatch(self.source, tuple(self.drops[i] for i in indexes), frame, set_aside)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,10 @@ from tasks.contracts.model import Contract, Field
 from tasks.ingest import combined, requests
 from tasks.ingest.tree import Node, Path, take_apart
 from tasks.ingest.values import DTYPES, convert
-from tasks.ingest.wire import Wire, bare
+from tasks.ingest.wire import Wire, bare, nothing
 
 if TYPE_CHECKING:
-    from tasks.ingest.units import Mask, Places
+    from tasks.ingest.units import Ints, Mask, Places
 
 _REQUEST: Path = (requests.SOURCE,)
 _PARTS: tuple[Path, ...] = tuple((name,) for name in requests.PARTS)
@@ -63,8 +63,8 @@ def json_frame(
     mapped = _Mapped.of(plan, taken.columns, len(texts))
     for path, rows in mapped.unwanted(taken.columns):
         taken.put_back(path, rows)
-    faults = mapped.faults + [(f"{path}.type", rows) for path, rows in taken.odd_parents.items()]
-    frame = _assemble(mapped.series, taken.extra(), faults, places)
+    odd = [(f"{path}.type", np.array(rows)) for path, rows in taken.odd_parents.items()]
+    frame = _assemble(mapped.series, taken.extra(len(texts)), mapped.faults + odd, places)
     if taken.faults:
         sound = np.ones(len(texts), dtype=np.bool_)
         sound[list(taken.faults)] = False
@@ -92,33 +92,33 @@ class _Mapped:
     """Typed columns of all fields, the type faults, and which values the fields used."""
 
     series: list[pl.Series]
-    faults: list[tuple[str, Mask]]
+    faults: list[tuple[str, Ints]]
     wanted: dict[Path, Mask]
 
     @staticmethod
     def of(plan: Plan, columns: Mapping[Path, Wire], height: int) -> _Mapped:
-        nothing = bare(pl.Series([None], dtype=pl.String).new_from_index(0, height))
-        parts = _request_parts(columns.get(_REQUEST, nothing)) if plan.splits_requests else {}
+        absent = nothing(height)
+        parts = _request_parts(columns.get(_REQUEST, absent)) if plan.splits_requests else {}
         mapped = _Mapped([], [], {})
         for field in plan.fields:
-            wire = mapped._first_given(field, columns, nothing)
+            wire = mapped._first_given(field, columns, absent)
             for path in field.paths:
                 if path in parts:
-                    wire = _fill(wire, parts[path])
+                    wire = wire.filled_from(parts[path])
             typed = convert(field, wire)
             mapped.series.append(typed.column)
             if typed.faults.any():
-                mapped.faults.append((f"{field.name}.type", typed.faults))
+                mapped.faults.append((f"{field.name}.type", np.flatnonzero(typed.faults)))
         return mapped
 
-    def _first_given(self, field: Field, columns: Mapping[Path, Wire], nothing: Wire) -> Wire:
+    def _first_given(self, field: Field, columns: Mapping[Path, Wire], absent: Wire) -> Wire:
         """The value at the first of the field's paths that has one."""
-        result = nothing
+        result = absent
         for path in field.paths:
-            wire = columns.get(path, nothing)
+            wire = columns.get(path, absent)
             used = wire.given() & ~result.given()
             self.wanted[path] = self.wanted[path] | used if path in self.wanted else used
-            result = wire if result is nothing else _fill(result, wire)
+            result = wire if result is absent else result.filled_from(wire)
         return result
 
     def unwanted(self, columns: Mapping[Path, Wire]) -> list[tuple[Path, Mask]]:
@@ -126,18 +126,6 @@ class _Mapped:
         none = np.zeros(1, dtype=np.bool_)
         left = [(path, wire.given() & ~self.wanted.get(path, none)) for path, wire in columns.items()]
         return [(path, rows) for path, rows in left if rows.any()]
-
-
-def _fill(wire: Wire, other: Wire) -> Wire:
-    """`wire`, with the value of `other` in the rows where it has none."""
-    use = other.given() & ~wire.given()
-    if not use.any():
-        return wire
-    text = pl.select(pl.when(pl.lit(pl.Series(use))).then(pl.lit(other.text)).otherwise(pl.lit(wire.text)))
-    absent = [b""] * len(use)
-    pairs = zip(wire.raws or absent, other.raws or absent, use.tolist(), strict=True)
-    raws = [theirs if take else ours for ours, theirs, take in pairs]
-    return Wire(np.where(use, other.kinds, wire.kinds), text.to_series(), raws)
 
 
 def _request_parts(request: Wire) -> dict[Path, Wire]:
@@ -157,19 +145,19 @@ def _extra(columns: Mapping[Path, Wire], left: list[tuple[Path, Mask]], height: 
 
 
 def _assemble(
-    series: list[pl.Series], extra: pl.Series, faults: list[tuple[str, Mask]], places: Places
+    series: list[pl.Series], extra: pl.Series, faults: list[tuple[str, Ints]], places: Places
 ) -> pl.DataFrame:
     lists = _fault_lists(faults, len(places)).alias(TYPE_FAULTS)
     return pl.DataFrame([*series, extra.alias(EXTRA), lists, *places.series()])
 
 
-def _fault_lists(faults: list[tuple[str, Mask]], height: int) -> pl.Series:
+def _fault_lists(faults: list[tuple[str, Ints]], height: int) -> pl.Series:
     """The names of each row's faults, in the order of the contract; an empty list where there is none."""
     lists = pl.Series([[]], dtype=pl.List(pl.String)).new_from_index(0, height)
     if not faults:
         return lists
-    rows = np.concatenate([np.flatnonzero(mask) for _, mask in faults])
-    names = [name for name, mask in faults for _ in range(int(mask.sum()))]
+    rows = np.concatenate([indices for _, indices in faults])
+    names = [name for name, indices in faults for _ in range(len(indices))]
     faulty = pl.DataFrame({"row": rows, "name": names}).group_by("row", maintain_order=True).all()
     order = np.full(height, -1, dtype=np.int64)
     order[faulty["row"].to_numpy()] = np.arange(faulty.height)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeAlias
 
 import msgspec
@@ -29,7 +29,7 @@ _NO_BRACKET = bytes(sorted(set(range(256)) - set(b"[]{}")))
 
 
 def fault_of(text: bytes, error: Exception) -> str:
-    """Name the rule that a record breaks which `open_object` refused."""
+    """Name the rule that a record breaks which could not be opened as an object."""
     if isinstance(error, RecursionError):
         return "json.too_deep"
     if isinstance(error, UnicodeDecodeError):
@@ -41,25 +41,6 @@ def fault_of(text: bytes, error: Exception) -> str:
     except msgspec.DecodeError:
         return "json.syntax"
     return "json.not_object"
-
-
-def open_records(texts: Sequence[bytes]) -> tuple[list[Object], dict[int, str]]:
-    """Open every record; one that cannot be opened becomes an empty object and an entry of faults.
-
-    Returns:
-        The objects, and index -> rule of each record that is no sound JSON object.
-    """
-    objects: list[Object] = []
-    faults: dict[int, str] = {}
-    for i, text in enumerate(texts):
-        try:
-            if not text.isascii():
-                text.decode()
-            objects.append(open_object(text))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            faults[i] = fault_of(text, error)
-            objects.append({})
-    return objects, faults
 
 
 def has_duplicate_key(text: bytes | msgspec.Raw) -> bool:

@@ -1,41 +1,55 @@
 """Records taken apart along the contract's paths, and what is left of them.
 
-A value is taken out of its object when its path is read; what is still in the objects at the end is
-what the contract does not name, and it goes to `_extra` with its source bytes.
+Each object is sliced straight into one slot a name. Whatever it holds besides shows in its length, and
+goes with its source bytes to what is left, for `_extra`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 import numpy as np
 import polars as pl
+from msgspec.structs import astuple
 
 from tasks.ingest import objects
-from tasks.ingest.objects import ABSENT, Object, open_object
+from tasks.ingest.objects import ABSENT, Object, has_duplicate_key, open_object, too_deep
 from tasks.ingest.wire import NULL, OBJECT, Wire, from_json, kinds_of
 
 if TYPE_CHECKING:
     from tasks.ingest.units import Ints, Mask
-    from tasks.ingest.wire import Kinds, Raws
+    from tasks.ingest.wire import Kinds
 
 Path: TypeAlias = tuple[str, ...]
+Raws: TypeAlias = Sequence[bytes | msgspec.Raw]
+Slots: TypeAlias = msgspec.Struct
 
 # Two quotes, a colon and a comma (or, once an object, its closing brace).
 _PAIR_BYTES = 4
+
+# A block's objects fit the processor's second-level cache, which halves the cost of touching them twice.
+_BLOCK_RECORDS = 512
 
 _encode = msgspec.json.Encoder().encode
 
 
 @dataclass(slots=True)
 class Node:
-    """A name in the contract's paths: whether a path ends here, and the names below it."""
+    """A name in the contract's paths: whether a path ends here, and the names below it.
+
+    Attributes:
+        decode: slices an object into the values of `children`, in their order, ABSENT for missing ones.
+        pair_bytes: bytes that each child's name and punctuation take in compact JSON.
+    """
 
     leaf: bool = False
     children: dict[str, Node] = field(default_factory=dict)
+    decode: Callable[[bytes | msgspec.Raw], msgspec.Struct] = field(init=False)
+    pair_bytes: Ints = field(init=False)
 
     @staticmethod
     def of(paths: Sequence[Path]) -> Node:
@@ -46,7 +60,20 @@ class Node:
             for name in path:
                 node = node.children.setdefault(name, Node())
             node.leaf = True
+        root._compile()
         return root
+
+    def _compile(self) -> None:
+        slots = [
+            (f"f{i}", msgspec.Raw, msgspec.field(name=name, default=ABSENT))
+            for i, name in enumerate(self.children)
+        ]
+        self.decode = msgspec.json.Decoder(msgspec.defstruct("Slots", slots, gc=False)).decode
+        self.pair_bytes = np.array(
+            [len(name.encode()) + _PAIR_BYTES for name in self.children], dtype=np.int64
+        )
+        for child in self.children.values():
+            child._compile()
 
 
 @dataclass(slots=True)
@@ -54,29 +81,28 @@ class Taken:
     """Records in columns.
 
     Attributes:
-        left: what no path has taken, for each record.
+        left: index -> what no path has taken of the record; where nothing is left there is no entry.
         faults: index -> rule of each record that must be quarantined.
         columns: path -> values of that path.
-        odd_parents: dotted path -> rows where something else than an object stands there.
+        odd_parents: dotted path -> indices of records where something else than an object stands there.
     """
 
-    left: list[Object]
-    faults: dict[int, str]
+    left: dict[int, dict[str, Any]] = field(default_factory=dict)
+    faults: dict[int, str] = field(default_factory=dict)
     columns: dict[Path, Wire] = field(default_factory=dict)
-    odd_parents: dict[str, Mask] = field(default_factory=dict)
+    odd_parents: dict[str, list[int]] = field(default_factory=dict)
 
     def put_back(self, path: Path, rows: Mask) -> None:
         """Return the values of `path` in `rows`, which no field wanted, to what is left."""
-        raws = self.columns[path].raws
+        source = self.columns[path].source()
         for i in np.flatnonzero(rows).tolist():
-            target: dict[str, Any] = self.left[i]
-            for name in path[:-1]:
-                target = target.setdefault(name, {})
-            target[path[-1]] = raws[i]
+            _place(self.left, i, path, msgspec.Raw(source[i].encode()))
 
-    def extra(self) -> pl.Series:
+    def extra(self, height: int) -> pl.Series:
         """What is left of each record as the text of a JSON object; null where nothing is."""
-        return pl.Series([_encode(left).decode() if left else None for left in self.left], dtype=pl.String)
+        get = self.left.get
+        texts = [_encode(left).decode() if (left := get(i)) else None for i in range(height)]
+        return pl.Series(texts, dtype=pl.String)
 
 
 def take_apart(texts: Sequence[bytes], root: Node, max_depth: int) -> Taken:
@@ -87,74 +113,107 @@ def take_apart(texts: Sequence[bytes], root: Node, max_depth: int) -> Taken:
         root: the paths to read.
         max_depth: deepest nesting allowed, the record itself counting as one.
     """
-    taken = Taken(*objects.open_records(texts))
-    present = np.ones(len(texts), dtype=np.bool_)
-    present[list(taken.faults)] = False
-    _take(taken, texts, present, taken.left, root, (), max_depth - 1)
+    taken = Taken()
+    gathered: dict[Path, list[tuple[bytes, Ints]]] = {}
+    for first in range(0, len(texts), _BLOCK_RECORDS):
+        block = _Block(taken, gathered, first, max_depth - 1)
+        opened = block.open(texts[first : first + _BLOCK_RECORDS], root)
+        block.take(texts[first : first + _BLOCK_RECORDS], opened, root, ())
+    for path, parts in gathered.items():
+        data = b"".join([part for part, _ in parts])
+        taken.columns[path] = from_json(data, np.concatenate([lengths for _, lengths in parts]))
     return taken
 
 
-def _take(
-    taken: Taken, texts: Raws, present: Mask, opened: list[Object], node: Node, path: Path, depth: int
-) -> None:
-    """Take the children of `node` out of `opened`, objects that stand at `path` in the `present` rows."""
-    size = np.ones(len(texts), dtype=np.int64)
-    parents: list[tuple[str, Node, Raws, Kinds]] = []
-    for name, child in node.children.items():
-        raws: Raws = [record.pop(name, ABSENT) for record in opened]
-        kinds, lengths = kinds_of(raws)
-        size += np.where(lengths > 0, lengths + len(name.encode()) + _PAIR_BYTES, 0)
-        if not path:
-            _check_depth(taken, raws, np.flatnonzero(lengths > 2 * depth), depth)
-        if child.leaf:
-            taken.columns[*path, name] = from_json(raws, kinds, lengths)
-        if child.children:
-            parents.append((name, child, raws, kinds))
-    for i, rest in enumerate(opened):
-        if rest:
-            size[i] += sum(len(name.encode()) + len(raw) + _PAIR_BYTES for name, raw in rest.items())
-            if not path and any(objects.too_deep(raw, depth) for raw in rest.values()):
-                taken.faults[i] = "json.too_deep"
-    _check_duplicates(taken, texts, present, size)
-    for name, child, values, kinds in parents:
-        _descend(taken, values, kinds, opened, child, (*path, name), depth)
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Some records in a row, of which `first` is the index of the first."""
+
+    taken: Taken
+    gathered: dict[Path, list[tuple[bytes, Ints]]]
+    first: int
+    depth: int
+
+    def open(self, texts: Sequence[bytes], root: Node) -> list[Slots | None]:
+        """Slice every record; one that is no sound JSON object becomes None and a fault."""
+        opened: list[Slots | None] = []
+        for i, text in enumerate(texts, self.first):
+            try:
+                if not text.isascii():
+                    text.decode()
+                opened.append(root.decode(text))
+            except (ValueError, RecursionError) as error:
+                self.taken.faults[i] = objects.fault_of(text, error)
+                opened.append(None)
+        return opened
+
+    def take(self, texts: Raws, opened: list[Slots | None], node: Node, path: Path) -> None:
+        """Gather the children of `node` from objects that stand at `path`; None where there is none."""
+        missing = (ABSENT,) * len(node.children)
+        rows = [missing if slots is None else astuple(slots) for slots in opened]
+        cells = len(rows) * len(missing)
+        lengths = np.fromiter(map(len, chain.from_iterable(rows)), dtype=np.int64, count=cells)
+        lengths = lengths.reshape(len(rows), len(missing))
+        sizes = lengths.sum(axis=1) + (lengths > 0) @ node.pair_bytes
+        present = np.array([slots is not None for slots in opened])
+        self._check_sizes(texts, present, np.maximum(sizes + 1, 2), node, path)
+        for (name, child), column, sizes in zip(
+            node.children.items(), zip(*rows, strict=True), lengths.T, strict=True
+        ):
+            data = b"".join(column)
+            if not path:
+                self._check_depth(column, sizes)
+            if child.leaf:
+                self.gathered.setdefault((name,) if not path else (*path, name), []).append((data, sizes))
+            if child.children:
+                self._descend(column, kinds_of(data, sizes), child, (*path, name))
+
+    def _check_sizes(self, texts: Raws, present: Mask, sizes: Ints, node: Node, path: Path) -> None:
+        """Find the objects that hold more than the children of `node`, or one of them twice.
+
+        A compact object is as long as its distinct pairs with their commas and colons. White space, an
+        escape in a name and a repeated name can only make it longer, so equal length proves that there
+        is none of them; any other object is looked at.
+        """
+        actual = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+        for i in np.flatnonzero(present & (actual != sizes)).tolist():
+            rest = open_object(texts[i])
+            for name in node.children:
+                rest.pop(name, None)
+            more = sum(len(name.encode()) + len(raw) + _PAIR_BYTES for name, raw in rest.items())
+            if rest:
+                self._leave(i, rest, path)
+            if (actual[i] != sizes[i] + more - (0 if sizes[i] > 2 else 1)) and has_duplicate_key(texts[i]):
+                self.taken.faults.setdefault(self.first + i, "json.duplicate_key")
+
+    def _leave(self, row: int, rest: Object, path: Path) -> None:
+        if not path and any(too_deep(raw, self.depth) for raw in rest.values()):
+            self.taken.faults[self.first + row] = "json.too_deep"
+            return
+        for name, raw in rest.items():
+            _place(self.taken.left, self.first + row, (*path, name), raw)
+
+    def _check_depth(self, column: Raws, lengths: Ints) -> None:
+        for i in np.flatnonzero(lengths > 2 * self.depth).tolist():
+            if too_deep(column[i], self.depth):
+                self.taken.faults[self.first + i] = "json.too_deep"
+
+    def _descend(self, column: Raws, kinds: Kinds, node: Node, path: Path) -> None:
+        """Take apart the objects that stand at `path`; what is no object stays, and is a fault."""
+        decode = node.decode
+        inside = [
+            decode(raw) if kind == OBJECT else None for raw, kind in zip(column, kinds.tolist(), strict=True)
+        ]
+        self.take(column, inside, node, path)
+        for i in np.flatnonzero((kinds > NULL) & (kinds != OBJECT)).tolist():
+            self.taken.odd_parents.setdefault(".".join(path), []).append(self.first + i)
+            if not node.leaf:
+                _place(self.taken.left, self.first + i, path, column[i])
 
 
-def _descend(
-    taken: Taken, raws: Raws, kinds: Kinds, opened: list[Object], node: Node, path: Path, depth: int
-) -> None:
-    """Take apart the objects that stand at `path`; what is left of them stays under their name."""
-    present = kinds == OBJECT
-    inner: list[Object] = [
-        open_object(raw) if is_object else {} for raw, is_object in zip(raws, present.tolist(), strict=True)
-    ]
-    _take(taken, raws, present, inner, node, path, depth)
-    odd = (kinds > NULL) & ~present
-    if odd.any():
-        taken.odd_parents[".".join(path)] = odd
-    if node.leaf:
-        return
-    for i, rest in enumerate(inner):
-        if rest:
-            opened[i][path[-1]] = rest  # type: ignore[assignment]
-    for i in np.flatnonzero(odd).tolist():
-        opened[i][path[-1]] = raws[i]  # type: ignore[assignment]
-
-
-def _check_depth(taken: Taken, raws: Raws, rows: Ints, depth: int) -> None:
-    for i in rows.tolist():
-        if objects.too_deep(raws[i], depth):
-            taken.faults[i] = "json.too_deep"
-
-
-def _check_duplicates(taken: Taken, texts: Raws, present: Mask, size: Ints) -> None:
-    """Quarantine records that name a key twice.
-
-    A compact object is as long as its distinct pairs with their commas and colons. White space, an
-    escape in a key and a repeated key can only make it longer, so equal length proves that there is
-    none of them; any other object is looked at.
-    """
-    length = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-    for i in np.flatnonzero(present & (length != np.maximum(size, 2))).tolist():
-        if i not in taken.faults and objects.has_duplicate_key(texts[i]):
-            taken.faults[i] = "json.duplicate_key"
+def _place(left: dict[int, dict[str, Any]], row: int, path: Path, raw: bytes | msgspec.Raw) -> None:
+    """Put a value at `path` of what is left of a record."""
+    target = left.setdefault(row, {})
+    for name in path[:-1]:
+        target = target.setdefault(name, {})
+    target[path[-1]] = raw

@@ -11,7 +11,7 @@ import polars as pl
 
 from tasks.contracts.model import Field, FieldType
 from tasks.ingest import timestamps
-from tasks.ingest.wire import ARRAY, BARE, BOOLEAN, NUMBER, OBJECT, STRING, Wire
+from tasks.ingest.wire import ARRAY, BARE, BOOLEAN, NUMBER, OBJECT, STRING, Wire, choose
 
 if TYPE_CHECKING:
     from tasks.ingest.units import Mask
@@ -73,11 +73,9 @@ def _means_null(field: Field, wire: Wire) -> Mask:
 def _column(field: Field, wire: Wire, fitting: Mask) -> pl.Series:
     """The typed column, null where not `fitting` or where the text has no such value."""
     if field.type == "strings":
-        return pl.Series(
-            [_strings(wire, i) for i in np.flatnonzero(fitting).tolist()], dtype=DTYPES["strings"]
-        ).gather(_positions(fitting))
-    text = wire.source() if field.type == "json" else wire.text
-    text = pl.select(pl.when(pl.lit(pl.Series(fitting))).then(pl.lit(text))).to_series()
+        values = [_strings(source) for source in choose(fitting, wire.source())]
+        return pl.Series(values, dtype=DTYPES["strings"])
+    text = choose(fitting, wire.source() if field.type == "json" else wire.text)
     if field.type == "timestamp":
         return timestamps.parse(text, field.time_formats)
     return pl.select(_cast(field.type, pl.lit(text))).to_series()
@@ -94,14 +92,10 @@ def _cast(kind: FieldType, text: pl.Expr) -> pl.Expr:
     return text
 
 
-def _strings(wire: Wire, row: int) -> list[str] | None:
+def _strings(source: str | None) -> list[str] | None:
+    if source is None:
+        return None
     try:
-        return _decode_strings(bytes(wire.raws[row]))
+        return _decode_strings(source)
     except msgspec.ValidationError:
         return None
-
-
-def _positions(fitting: Mask) -> pl.Series:
-    """Index into the fitting rows for each row, null for the others."""
-    order = pl.Series(fitting.cumsum() - 1).cast(pl.UInt32)
-    return pl.select(pl.when(pl.lit(pl.Series(fitting))).then(pl.lit(order))).to_series()

@@ -6,7 +6,7 @@ value unless it holds a backslash escape.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -37,7 +37,6 @@ for _byte, _kind in (
 ):
     _KIND_OF_BYTE[_byte[0]] = _kind
 
-Raws: TypeAlias = Sequence["bytes | msgspec.Raw"]
 _decode_text = msgspec.json.Decoder(str).decode
 
 
@@ -48,63 +47,86 @@ class Wire:
     Attributes:
         kinds: kind of each value.
         text: String; a string's content, any other value's source text, null for NULL and NOTHING.
-        raws: source bytes of each value, b"" for NOTHING; empty sequence where all is BARE.
+        source: gives the source text of each value (strings with their quotes), where the format has any.
     """
 
     kinds: Kinds
     text: pl.Series
-    raws: Raws
+    source: Callable[[], pl.Series]
 
     def given(self) -> Mask:
         """Rows that have a value and not null."""
         return self.kinds > NULL
 
-    def source(self) -> pl.Series:
-        """String: the source text of each value, strings with their quotes."""
-        lengths = _lengths(self.raws)
-        return _utf8(b"".join(self.raws), lengths, self.given())
+    def filled_from(self, other: Wire) -> Wire:
+        """This column, with the value of `other` in the rows where it has none."""
+        use = other.given() & ~self.given()
+        if not use.any():
+            return self
+        return Wire(
+            np.where(use, other.kinds, self.kinds),
+            choose(use, other.text, self.text),
+            lambda: choose(use, other.source(), self.source()),
+        )
 
 
 def bare(text: pl.Series) -> Wire:
     """A column of a format that knows only text; null is NOTHING."""
-    return Wire(np.where(text.is_not_null().to_numpy(), BARE, NOTHING).astype(np.uint8), text, ())
+    return Wire(np.where(text.is_not_null().to_numpy(), BARE, NOTHING).astype(np.uint8), text, lambda: text)
 
 
-def kinds_of(raws: Raws) -> tuple[Kinds, Ints]:
-    """Kind and length in bytes of each JSON value."""
-    lengths = _lengths(raws)
-    kinds = np.zeros(len(raws), dtype=np.uint8)
-    filled = lengths > 0
-    data = np.frombuffer(b"".join(raws), dtype=np.uint8)
-    kinds[filled] = _KIND_OF_BYTE[data[(lengths.cumsum() - lengths)[filled]]]
-    return kinds, lengths
+def nothing(height: int) -> Wire:
+    """A column without any value."""
+    return bare(pl.Series([None], dtype=pl.String).new_from_index(0, height))
 
 
-def from_json(raws: Raws, kinds: Kinds, lengths: Ints) -> Wire:
-    """A column of sound JSON values, b"" where a record has none; kinds and lengths by `kinds_of`."""
-    data = b"".join(raws)
+def choose(rows: Mask, chosen: pl.Series, other: pl.Series | None = None) -> pl.Series:
+    """`chosen` in `rows`, and elsewhere `other` or null."""
+    expression = pl.when(pl.lit(pl.Series(rows))).then(pl.lit(chosen))
+    return pl.select(expression if other is None else expression.otherwise(pl.lit(other))).to_series()
+
+
+def kinds_of(data: bytes, lengths: Ints) -> Kinds:
+    """Kind of each of the JSON values that stand in `data` one after another; length 0 is NOTHING."""
+    kinds = np.zeros(len(lengths), dtype=np.uint8)
+    filled = np.flatnonzero(lengths)
+    starts = (lengths.cumsum() - lengths)[filled]
+    kinds[filled] = _KIND_OF_BYTE[np.frombuffer(data, dtype=np.uint8)[starts]]
+    return kinds
+
+
+def from_json(data: bytes, lengths: Ints) -> Wire:
+    """A column of the sound JSON values that stand in `data` one after another."""
+    if not data:
+        return nothing(len(lengths))
+    kinds = kinds_of(data, lengths)
     strings = kinds == STRING
+    valid = kinds > NULL
     if b"\\" in data and strings.any():
-        plain = [_unescaped(raw) if is_string else raw for raw, is_string in zip(raws, strings, strict=True)]
-        data, lengths = b"".join(plain), _lengths(plain)
+        text = _decoded(data, lengths, strings, valid)
     elif strings.any():
         ends = lengths.cumsum()
         kept = np.ones(len(data), dtype=np.bool_)
         kept[(ends - lengths)[strings]] = False
         kept[ends[strings] - 1] = False
-        data = np.frombuffer(data, dtype=np.uint8)[kept].tobytes()
-        lengths = lengths - 2 * strings
-    return Wire(kinds, _utf8(data, lengths, kinds > NULL), raws)
+        text = _utf8(np.frombuffer(data, dtype=np.uint8)[kept].tobytes(), lengths - 2 * strings, valid)
+    else:
+        text = _utf8(data, lengths, valid)
+    return Wire(kinds, text, lambda: _utf8(data, lengths, valid))
 
 
-def _unescaped(raw: bytes | msgspec.Raw) -> bytes:
+def _decoded(data: bytes, lengths: Ints, strings: Mask, valid: Mask) -> pl.Series:
+    """Texts of a column in which some value holds a backslash."""
+    ends = lengths.cumsum()
+    spans = zip((ends - lengths).tolist(), ends.tolist(), strings.tolist(), strict=True)
+    texts = [_content(data[start:end]) if quoted else data[start:end] for start, end, quoted in spans]
+    sizes = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+    return _utf8(b"".join(texts), sizes, valid)
+
+
+def _content(source: bytes) -> bytes:
     """Content of one JSON string as UTF-8."""
-    source = bytes(raw)
     return _decode_text(source).encode() if b"\\" in source else source[1:-1]
-
-
-def _lengths(raws: Raws) -> Ints:
-    return np.fromiter(map(len, raws), dtype=np.int64, count=len(raws))
 
 
 def _utf8(data: bytes, lengths: Ints, valid: Mask) -> pl.Series:

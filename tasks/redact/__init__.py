@@ -1,0 +1,12 @@
+"""Redaction: what leaves here holds no clear personal data that its contract names, and no secret.
+
+Put here: treatments, detectors, pseudonyms, encryption of quarantined bytes. Do not put here: where keys
+come from (`tasks.keyring`), writing.
+"""
+
+from __future__ import annotations
+
+from tasks.redact.quarantine import decrypt_raw
+from tasks.redact.stage import redact
+
+__all__ = ["decrypt_raw", "redact"]

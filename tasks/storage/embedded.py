@@ -95,8 +95,7 @@ class EmbeddedStore:
                 settings["ports"] = free_ports()
             write_private(self._settings_file, settings)
             write_private(self._dir / "identities.json", identities(settings["credentials"]))
-            self._spawn(settings["ports"])
-            self._make_ready()
+            self._make_ready(self._spawn(settings["ports"]))
 
     def stop(self) -> None:
         """End the server, if it is ours; its data stay."""
@@ -132,7 +131,7 @@ class EmbeddedStore:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def _spawn(self, ports: dict[str, int]) -> None:
+    def _spawn(self, ports: dict[str, int]) -> subprocess.Popen[bytes]:
         binary = _binary()
         if binary is None:
             raise UsageError(
@@ -166,11 +165,12 @@ class EmbeddedStore:
                 start_new_session=True,
             )
         self._pid_file.write_text(f"{process.pid}\n")
+        return process
 
-    def _make_ready(self) -> None:
+    def _make_ready(self, process: subprocess.Popen[bytes]) -> None:
         """Wait for the S3 port, then for the parts behind it: the buckets can be made when all are up."""
         end = time.monotonic() + READY_SECONDS
-        while time.monotonic() < end and self._pid() is not None:
+        while time.monotonic() < end and process.poll() is None:
             if self._answers():
                 with suppress(StoreUnavailableError):
                     return self._make_buckets()

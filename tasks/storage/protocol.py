@@ -34,7 +34,19 @@ class ObjectInfo:
     is_latest: bool = True
 
 
-class ObjectStore(Protocol):
+class Readable(Protocol):
+    """What a landing place must offer."""
+
+    def read(self, path: str, version_id: str | None = None) -> bytes:
+        """All bytes of the latest, or of the named, version."""
+        ...
+
+    def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
+        """Latest versions under `prefix`, sorted by path (bytewise), streamed page by page."""
+        ...
+
+
+class ObjectStore(Readable, Protocol):
     """Create-only object storage.
 
     Guarantees every adapter gives:
@@ -69,24 +81,12 @@ class ObjectStore(Protocol):
         """Store `data` at `path`, over what is there. Only for the mutable `checkpoint` pointer."""
         ...
 
-    def read(self, path: str, version_id: str | None = None) -> bytes:
-        """All bytes of the latest, or of the named, version."""
-        ...
-
     def read_range(self, path: str, start: int, length: int, version_id: str | None = None) -> bytes:
         """`length` bytes from `start`; fewer at the end of the object."""
         ...
 
     def head(self, path: str, version_id: str | None = None) -> ObjectInfo:
         """What the store says of one version, with its retention."""
-        ...
-
-    def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
-        """Latest versions under `prefix` beyond `start_after` (bytewise), each once, streamed.
-
-        In byte order, but for one thing: a server that keeps directories may give all of `a/` before
-        `a-b` (any character below `/`). Names of equal form in one directory are always in order.
-        """
         ...
 
     def list_versions(self, prefix: str = "") -> Iterator[ObjectInfo]:

@@ -78,6 +78,7 @@ class S3Store:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.bucket = bucket
+        self.endpoint = endpoint
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self._sleep = sleep
         self._fs = S3FileSystem(

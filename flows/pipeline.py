@@ -1,0 +1,235 @@
+"""The order of the main job, without Prefect: pick up, read, validate, redact, seal; then integrate and publish.
+
+Put here: which stage follows which, for one batch and for one run. Do not put here: how a stage works (tasks),
+schedules, retries and what people see (the flows), options (the command).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+from flows.receipts import BatchReceipt, CheckpointReceipt
+from flows.wiring import Runtime
+from tasks.batch import Drop, ReadBatch, RedactedBatch
+from tasks.contracts.model import Contract
+from tasks.errors import AlreadyExistsError, StoreRefusedError
+from tasks.evidence import paths
+from tasks.ingest.listing import list_drops, plan
+from tasks.ingest.read import read_batch
+from tasks.log import reader, writer
+from tasks.redact import redact
+from tasks.seal.seal import EntryTooLargeError, OvertakenError, retention_for, seal
+from tasks.storage.protocol import Readable
+from tasks.validate import validate
+
+if TYPE_CHECKING:
+    from tasks.catalog.catalog import Catalog
+
+Progress = Callable[[str], None]
+_KEY_DATE = re.compile(r"(?<!\d)(20\d\d)[-/]?(0[1-9]|1[0-2])[-/]?(0[1-9]|[12]\d|3[01])(?!\d{3})")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which drops a run looks at, by the date in their key, or else by when they landed.
+
+    Attributes:
+        since: first day.
+        until: day after the last.
+    """
+
+    since: date | None = None
+    until: date | None = None
+
+    def covers(self, drop: Drop) -> bool:
+        """Whether a drop falls into the window."""
+        if self.since is None and self.until is None:
+            return True
+        day = drop_date(drop)
+        return (self.since is None or day >= self.since) and (self.until is None or day < self.until)
+
+
+def drop_date(drop: Drop) -> date:
+    """The date that a drop's key names (`2023/07/10`, `2023-07-10`, `20230710`), or that of its landing."""
+    for match in _KEY_DATE.finditer(drop.key):
+        with suppress(ValueError):
+            return date(int(match[1]), int(match[2]), int(match[3]))
+    return datetime.fromtimestamp(drop.modified_us / 1e6, UTC).date()
+
+
+def find_new(runtime: Runtime, source: str, window: Window, catalog: Catalog) -> Iterator[tuple[Drop, ...]]:
+    """Batches of drops that are in the landing place and not sealed, in order of their keys.
+
+    New is decided against what is sealed, never against a mark of our own that could be lost.
+    """
+    contract = runtime.contract(source)
+    limits = runtime.settings.limits
+    listed = (drop for drop in list_drops(runtime.landing(source), contract) if window.covers(drop))
+    return plan(
+        listed, is_sealed=catalog.is_sealed, max_bytes=limits.batch_bytes, max_drops=limits.batch_drops
+    )
+
+
+def deliver(
+    runtime: Runtime, source: str, window: Window = Window(), progress: Progress = lambda _: None
+) -> tuple[list[BatchReceipt], CheckpointReceipt]:
+    """Deliver everything new of a source, in this process.
+
+    Returns:
+        One receipt a sealed batch, and the checkpoint that covers them.
+    """
+    receipts: list[BatchReceipt] = []
+    check_clock(runtime)
+    with runtime.catalog() as catalog:
+        for drops in find_new(runtime, source, window, catalog):
+            progress(f"{source}: {len(drops)} new drops, {sum(d.size for d in drops):,} bytes")
+            receipts += deliver_batch(runtime, source, drops, catalog)
+        progress("integrating and publishing")
+        return receipts, publish(runtime, catalog)
+
+
+def deliver_batch(
+    runtime: Runtime, source: str, drops: Sequence[Drop], catalog: Catalog, *, landing: Readable | None = None
+) -> list[BatchReceipt]:
+    """Read, validate, redact and seal one batch.
+
+    Safe to repeat and to race: what another runner seals meanwhile is left out, and the batch is made anew
+    from what remains.
+
+    Returns:
+        A receipt a log entry: none when nothing was left, several when the batch had to be split.
+    """
+    contract = runtime.contract(source)
+    place = landing or runtime.landing(source)
+    year = _shard(runtime)
+    while True:
+        catalog.sync()
+        planned_seq = catalog.tail(year, source).source_seq
+        drops = [drop for drop in drops if not catalog.is_sealed(drop)]
+        batch = (
+            _without_known(read_batch(place, contract, drops, runtime.limits()), catalog) if drops else None
+        )
+        if batch is None:
+            return []
+        redacted = _judge(runtime, contract, batch, catalog)
+        try:
+            return [_seal(runtime, contract, redacted, catalog, year, planned_seq)]
+        except OvertakenError:
+            continue
+        except EntryTooLargeError:
+            if len(drops) == 1:
+                raise
+            middle = len(drops) // 2
+            halves = drops[:middle], drops[middle:]
+            return [
+                r for half in halves for r in deliver_batch(runtime, source, half, catalog, landing=landing)
+            ]
+
+
+def publish(runtime: Runtime, catalog: Catalog) -> CheckpointReceipt:
+    """Integrate the log up to its end, and publish the catalog of what is then provable."""
+    year = _shard(runtime)
+    now = runtime.store.now()
+    days = max(c.retention_days for c in runtime.contracts())
+    retention = retention_for(now, _days(runtime, days), runtime.settings.retention.extra_log_days)
+    integrated = writer.integrate(runtime.store, year, runtime.signer(year), retention.log)
+    catalog.sync()
+    path = paths.catalog(year, integrated.size)
+    published = next(iter(runtime.store.list(path)), None) is not None
+    if not published or not runtime.catalog_path.exists():
+        checkpoints = {}
+        for shard in reader.shards(runtime.store):
+            newest = reader.newest_checkpoint(runtime.store, shard, runtime.signer(shard).verifier)
+            if newest is not None:
+                checkpoints[shard] = (newest[0].size, newest[1].decode())
+        data = catalog.publish_to(runtime.catalog_path, runtime.contracts(), checkpoints)
+        until = retention_for(now, runtime.settings.retention.catalog_days, 0).data
+        # DuckDB files are not byte-reproducible; of two publishers of one size, the first one's stays.
+        with suppress(AlreadyExistsError):
+            runtime.store.create(path, data, retain_until=until)
+    return CheckpointReceipt(
+        shard=year,
+        origin=runtime.signer(year).verifier.name,
+        size=integrated.size,
+        root=integrated.root,
+        advanced=integrated.advanced,
+        catalog=path,
+    )
+
+
+def check_clock(runtime: Runtime) -> None:
+    """Refuse to seal when this machine's clock and the store's disagree: lock dates would be wrong.
+
+    Raises:
+        StoreRefusedError: they differ by more than the limit.
+    """
+    difference = abs((runtime.store.now() - datetime.now(UTC)).total_seconds())
+    if difference > runtime.settings.limits.clock_difference_s:
+        raise StoreRefusedError(
+            f"this machine's clock and the store's differ by {difference:.0f} seconds",
+            next_step="Set both by NTP, then run again.",
+        )
+
+
+def _shard(runtime: Runtime) -> int:
+    """The current year's log, opened if need be."""
+    now = runtime.store.now()
+    days = max(c.retention_days for c in runtime.contracts())
+    until = retention_for(now, _days(runtime, days), runtime.settings.retention.extra_log_days).log
+    writer.open_shard(
+        runtime.store, now.year, runtime.signer(now.year), until, sealed_at=now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    )
+    return now.year
+
+
+def _without_known(batch: ReadBatch, catalog: Catalog) -> ReadBatch | None:
+    """Leave out drops that are sealed under their key with the same bytes, and merely look new."""
+    known = [catalog.is_known_content(batch.source, d.drop.key, d.sha256) for d in batch.drops]
+    if all(known):
+        return None
+    return batch.keep([i for i, is_known in enumerate(known) if not is_known]) if any(known) else batch
+
+
+def _judge(runtime: Runtime, contract: Contract, batch: ReadBatch, catalog: Catalog) -> RedactedBatch:
+    validated = validate(
+        batch,
+        contract,
+        known_fingerprints=lambda dates, candidates: catalog.known_fingerprints(
+            contract.source, dates, candidates
+        ),
+        fingerprint_key=runtime.keyring.secret("fingerprint"),
+    )
+    return redact(validated, contract, runtime.keyring)
+
+
+def _seal(
+    runtime: Runtime, contract: Contract, batch: RedactedBatch, catalog: Catalog, year: int, planned_seq: int
+) -> BatchReceipt:
+    def locate() -> Any:
+        catalog.sync()
+        return catalog.tail(year, contract.source)
+
+    now = runtime.store.now()
+    days = _days(runtime, contract.retention_days)
+    sealed = seal(
+        batch,
+        contract,
+        runtime.store,
+        runtime.keyring.secret("salt"),
+        year=year,
+        locate=locate,
+        planned_seq=planned_seq,
+        retention=retention_for(now, days, runtime.settings.retention.extra_log_days),
+        sealed_at=now,
+        software=runtime.software,
+    )
+    return BatchReceipt.of(year, sealed, batch)
+
+
+def _days(runtime: Runtime, contract_days: int) -> int:
+    return runtime.settings.retention.override_days or contract_days

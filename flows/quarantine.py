@@ -1,0 +1,136 @@
+"""Quarantine: what is set aside and still open, and its replay through the same stages after a fix.
+
+A replay is a delivery from a landing place that exists only in memory: for each drop with quarantined lines,
+one synthetic drop named `replay/<shard>-<entry>-<drop index>` that holds those lines in their order. It goes into
+the ledger under that name, so each quarantined line is followed from entry to entry, and replaying twice finds
+the drop sealed and changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from flows import pipeline
+from flows.receipts import BatchReceipt, CheckpointReceipt
+from flows.wiring import Runtime
+from tasks.batch import Drop
+from tasks.errors import NotFoundError
+from tasks.redact.quarantine import decrypt_raw
+from tasks.storage.protocol import ObjectInfo
+
+if TYPE_CHECKING:
+    from tasks.catalog.catalog import Catalog
+
+PREFIX = "replay/"
+_GZIP = b"\x1f\x8b"
+
+
+@dataclass
+class MemoryLanding:
+    """A read-only landing place in memory. Quarantined raw bytes are decrypted into it and nowhere else."""
+
+    contents: dict[str, bytes] = field(default_factory=dict)
+    uri: str = "memory:replay"
+
+    def add(self, source: str, key: str, data: bytes, landed_us: int) -> Drop:
+        """Put a drop in; its ETag is its digest, so an equal drop is recognised without being read."""
+        self.contents[key] = data
+        return Drop(source, key, len(data), hashlib.sha256(data).hexdigest(), None, landed_us)
+
+    def read(self, path: str, version_id: str | None = None) -> bytes:
+        """The bytes of a drop."""
+        del version_id
+        if path not in self.contents:
+            raise NotFoundError(f"{path} is not part of this replay")
+        return self.contents[path]
+
+    def list(self, prefix: str = "", *, start_after: str = "") -> Iterator[ObjectInfo]:
+        """Nothing is listed: a replay names its drops."""
+        del prefix, start_after
+        return iter(())
+
+
+def open_items(catalog: Catalog, source: str | None = None) -> list[dict[str, Any]]:
+    """Quarantined lines that no replay has taken up, by entry and rule."""
+    rows = catalog.connection.execute(
+        """
+        WITH replayed AS (SELECT source, regexp_extract(key, '^replay/([0-9]+-[0-9]+-[0-9]+)', 1) AS target
+                          FROM drops WHERE key LIKE 'replay/%')
+        SELECT s.source, s.shard, s.entry, b.sealed_at, b.held, rule, count(*) AS lines, count(DISTINCT s.key) AS drops
+        FROM (SELECT a.*, d.index FROM set_aside a JOIN drops d USING (shard, entry, key)
+              WHERE a.disposition = 'quarantined') s
+        JOIN batches b USING (shard, entry), unnest(s.rules) AS r(rule)
+        WHERE (? IS NULL OR s.source = ?)
+          AND NOT EXISTS (SELECT 1 FROM replayed p WHERE p.source = s.source
+                          AND p.target = s.shard || '-' || s.entry || '-' || s.index)
+        GROUP BY ALL ORDER BY s.shard, s.entry, lines DESC, rule
+        """,
+        [source, source],
+    ).fetchall()
+    names = ("source", "shard", "entry", "sealed_at", "held", "rule", "lines", "drops")
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def show(catalog: Catalog, entry: int, shard: int | None = None, limit: int = 50) -> list[dict[str, Any]]:
+    """Where the quarantined lines of an entry stand in their drops, and why they are there. No content."""
+    rows = catalog.connection.execute(
+        'SELECT source, shard, entry, key, line, "offset", length, rules FROM set_aside'
+        " WHERE disposition = 'quarantined' AND entry = ? AND (? IS NULL OR shard = ?)"
+        " ORDER BY shard, key, line LIMIT ?",
+        [entry, shard, shard, limit],
+    ).fetchall()
+    return [
+        dict(zip(("source", "shard", "entry", "key", "line", "offset", "length", "rules"), row, strict=True))
+        for row in rows
+    ]
+
+
+def replay(
+    runtime: Runtime, source: str, entries: Sequence[int] | None = None
+) -> tuple[list[BatchReceipt], CheckpointReceipt]:
+    """Send a source's open quarantined lines through the stages again, under the contract as it is now.
+
+    Args:
+        runtime: the deployment.
+        source: whose quarantine.
+        entries: only these log entries of the current shard; None for all that is open.
+    """
+    with runtime.catalog() as catalog:
+        receipts: list[BatchReceipt] = []
+        wanted = sorted({(i["shard"], i["entry"]) for i in open_items(catalog, source)})
+        for shard, entry in wanted:
+            if entries is not None and entry not in entries:
+                continue
+            landing = MemoryLanding()
+            drops = _synthetic_drops(runtime, catalog, source, shard, entry, landing)
+            receipts += pipeline.deliver_batch(runtime, source, drops, catalog, landing=landing)
+        return receipts, pipeline.publish(runtime, catalog)
+
+
+def _synthetic_drops(
+    runtime: Runtime, catalog: Catalog, source: str, shard: int, entry: int, landing: MemoryLanding
+) -> list[Drop]:
+    digests = dict(
+        catalog.connection.execute(
+            "SELECT index, sha256 FROM drops WHERE shard = ? AND entry = ?", [shard, entry]
+        ).fetchall()
+    )
+    rows = catalog.quarantined_raw(shard, entry)
+    sealed_us = int(datetime.fromisoformat(catalog.sealed_at(shard, entry)).timestamp() * 1e6)
+    lines: dict[int, list[bytes]] = {}
+    drops = []
+    for index, line, raw in rows:
+        data = decrypt_raw(raw, digests[index], line, runtime.keyring)
+        if data.startswith(_GZIP):  # a drop that was held whole: it is a drop of its own, not a line
+            drops.append(landing.add(source, f"{PREFIX}{shard}-{entry}-{index}/{line}", data, sealed_us))
+        else:
+            lines.setdefault(index, []).append(data)
+    for index, held in lines.items():
+        drops.append(
+            landing.add(source, f"{PREFIX}{shard}-{entry}-{index}", b"\n".join(held) + b"\n", sealed_us)
+        )
+    return drops

@@ -1,0 +1,70 @@
+"""Receipts: small JSON values that say what a run did. They may cross a Prefect boundary and be shown to anyone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from tasks.batch import RedactedBatch, SealedBatch
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReceipt:
+    """One sealed batch. `lines = accepted + quarantined + duplicate + blank`."""
+
+    source: str
+    shard: int
+    entry: int
+    drops: int
+    lines: int
+    accepted: int
+    quarantined: int
+    duplicate: int
+    blank: int
+    bytes: int
+    held: bool
+    files: int
+    rules: Mapping[str, int]
+    unknown_fields: Mapping[str, int]
+    redaction: Mapping[str, Any]
+    flags: tuple[str, ...]
+
+    @classmethod
+    def of(cls, shard: int, sealed: SealedBatch, batch: RedactedBatch) -> Self:
+        """The receipt of a sealed batch."""
+        import polars as pl
+
+        reasons = batch.set_aside.select(pl.col("rules").explode()).to_series().drop_nulls().value_counts()
+        return cls(
+            source=batch.source,
+            shard=shard,
+            entry=sealed.index,
+            held=batch.gate.held,
+            files=len(sealed.entry["files"]),
+            rules={str(rule): int(count) for rule, count in sorted(reasons.iter_rows())},
+            unknown_fields=dict(batch.unknown_fields),
+            redaction=dict(batch.report),
+            flags=tuple(sorted({flag for drop in batch.drops for flag in drop.flags})),
+            **sealed.entry["sums"],
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointReceipt:
+    """The signed state after a run."""
+
+    shard: int
+    origin: str
+    size: int
+    root: str
+    advanced: bool
+    catalog: str
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)

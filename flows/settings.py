@@ -1,0 +1,143 @@
+"""The only reader of the environment: `indelible.toml`, then `INDELIBLE_*`, then the command's own options.
+
+`INDELIBLE_STORE__URI=s3://indelible` overrides `uri` in `[store]`; `INDELIBLE_CONFIG` names another file.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from tasks.errors import UsageError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StoreSettings(_Section):
+    """Where evidence lies. Without keys, the ordinary AWS credential chain applies."""
+
+    uri: str = ""
+    endpoint: str | None = None
+    access_key: SecretStr | None = None
+    secret_key: SecretStr | None = None
+    region: str = "us-east-1"
+
+
+class LandingSettings(_Section):
+    """Where raw drops land: a URI a source, on the same or another server."""
+
+    uris: dict[str, str] = Field(default_factory=dict)
+    endpoint: str | None = None
+    access_key: SecretStr | None = None
+    secret_key: SecretStr | None = None
+    region: str = "us-east-1"
+
+
+class LogSettings(_Section):
+    """The transparency log. `origin` names it for ever: `<origin>/<year>` stands in each checkpoint."""
+
+    origin: str = "indelible.invalid/local"
+
+
+class KeySettings(_Section):
+    """The keyring. Keys never lie in the store."""
+
+    directory: Path | None = None
+    passphrase: SecretStr | None = None
+
+
+class RetentionSettings(_Section):
+    """Added to what contracts ask. Log objects outlive the records that they prove."""
+
+    extra_log_days: int = Field(default=366, ge=1)
+    catalog_days: int = Field(default=30, ge=1)
+    override_days: int | None = Field(
+        default=None, ge=1, description="replaces contracts' days; for trials only"
+    )
+
+
+class ScheduleSettings(_Section):
+    """Cron lines, UTC. `deliver` may name a schedule for one source."""
+
+    deliver: dict[str, str] = Field(default_factory=dict)
+    deliver_default: str = "*/15 * * * *"
+    verify: str = "30 3 * * *"
+    export: str = "0 5 1 * *"
+
+
+class LimitSettings(_Section):
+    """Bounds on what input can make large."""
+
+    batch_bytes: int = Field(default=64 << 20, ge=1 << 16, description="stored bytes of the drops of a batch")
+    batch_drops: int = Field(default=500, ge=1, le=5000)
+    drop_bytes: int = Field(default=1 << 30, ge=1 << 16, description="decompressed bytes of one drop")
+    line_bytes: int = Field(default=16 << 20, ge=1 << 10)
+    clock_difference_s: int = Field(default=60, ge=1)
+
+
+class Settings(BaseSettings):
+    """All settings of a deployment."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="INDELIBLE_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        toml_file="indelible.toml",
+    )
+
+    state: Path = Path(".indelible")
+    contracts: Path | None = None
+    store: StoreSettings = StoreSettings()
+    landing: LandingSettings = LandingSettings()
+    log: LogSettings = LogSettings()
+    keys: KeySettings = KeySettings()
+    retention: RetentionSettings = RetentionSettings()
+    schedules: ScheduleSettings = ScheduleSettings()
+    limits: LimitSettings = LimitSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Options first, then the environment, then the file."""
+        del dotenv_settings, file_secret_settings
+        file = TomlConfigSettingsSource(settings_cls, os.environ.get("INDELIBLE_CONFIG", "indelible.toml"))
+        return init_settings, env_settings, file
+
+    @property
+    def key_directory(self) -> Path:
+        """Where the keyring lies."""
+        return self.keys.directory or self.state / "keys"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read all settings.
+
+    Raises:
+        UsageError: a setting is unknown or has a wrong value; the message names it, never its value.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)
+        )
+        raise UsageError(
+            f"settings are wrong: {wrong}", next_step="Correct indelible.toml or the INDELIBLE_* variable."
+        ) from None

@@ -1,0 +1,137 @@
+"""Composition root: settings in, stores, keys, contracts and clock out. Tests override any part by keyword."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from pydantic import SecretStr
+
+from flows.settings import LandingSettings, Settings, StoreSettings
+from tasks.contracts.load import list_sources, load_contract
+from tasks.contracts.model import Contract
+from tasks.errors import UsageError
+from tasks.ingest.limits import Limits
+from tasks.keyring import FileKeyring, Keyring
+from tasks.storage import ObjectStore, open_store
+
+if TYPE_CHECKING:
+    from tasks.catalog.catalog import Catalog
+    from tasks.catalog.session import Session
+    from tasks.evidence.note import NoteSigner
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What the stages need of the world."""
+
+    settings: Settings
+    store: ObjectStore
+    keyring: Keyring
+    software: str = field(default_factory=lambda: f"indelible/{version('indelible')}")
+
+    def landing(self, source: str) -> ObjectStore:
+        """The landing place of a source.
+
+        Raises:
+            UsageError: none is configured.
+        """
+        uri = self.settings.landing.uris.get(source)
+        if not uri:
+            raise UsageError(
+                f"no landing place is set for {source}",
+                next_step=f"Give --landing URI, or set [landing.uris] {source} in indelible.toml.",
+            )
+        return _open(uri, self.settings.landing)
+
+    def contract(self, source: str) -> Contract:
+        """The contract of a source."""
+        return load_contract(source, self.settings.contracts)
+
+    def contracts(self) -> list[Contract]:
+        """All contracts."""
+        return [self.contract(source) for source in list_sources(self.settings.contracts)]
+
+    def limits(self) -> Limits:
+        """Bounds for the readers."""
+        limits = self.settings.limits
+        return Limits(max_drop_bytes=limits.drop_bytes, max_line_bytes=limits.line_bytes)
+
+    def signer(self, year: int) -> NoteSigner:
+        """The signer of a log shard."""
+        return self.keyring.signer(f"{self.settings.log.origin}/{year}")
+
+    @property
+    def catalog_path(self) -> Path:
+        """The local copy of the published catalog."""
+        return self.settings.state / "catalog.duckdb"
+
+    def session(self) -> Session:
+        """How DuckDB reaches the store."""
+        from tasks.catalog.session import Session
+
+        store, settings = self.store, self.settings.store
+        if store.uri.startswith("file://"):
+            return Session(unquote(urlsplit(store.uri).path))
+        return Session(
+            store.uri,
+            endpoint=getattr(store, "endpoint", None),
+            access_key=_secret(settings.access_key),
+            secret_key=_secret(settings.secret_key),
+            region=settings.region,
+        )
+
+    @contextmanager
+    def catalog(self) -> Iterator[Catalog]:
+        """A working copy of the catalog, read up to the end of the log."""
+        from tasks.catalog.catalog import Catalog
+
+        with Catalog(self.store, self.session(), seed=self.catalog_path) as catalog:
+            catalog.sync()
+            yield catalog
+
+
+def build(settings: Settings, *, store: ObjectStore | None = None, keyring: Keyring | None = None) -> Runtime:
+    """Wire a deployment.
+
+    Args:
+        settings: where everything is.
+        store: instead of the configured one.
+        keyring: instead of the configured one.
+    """
+    if store is None:
+        if not settings.store.uri:
+            raise UsageError(
+                "no store is set", next_step="Run `indelible up`, give --store URI, or set [store] uri."
+            )
+        store = _open(settings.store.uri, settings.store)
+    return Runtime(settings, store, keyring or open_keyring(settings))
+
+
+def open_keyring(settings: Settings) -> FileKeyring:
+    """The keyring of the settings; made on first use."""
+    secret = _secret(settings.keys.passphrase)
+    passphrase = secret.encode() if secret else None
+    if not settings.key_directory.exists():
+        return FileKeyring.create(settings.key_directory, passphrase=passphrase)
+    return FileKeyring(settings.key_directory, passphrase=passphrase)
+
+
+def _open(uri: str, settings: StoreSettings | LandingSettings) -> ObjectStore:
+    return open_store(
+        uri,
+        endpoint=settings.endpoint,
+        access_key=_secret(settings.access_key),
+        secret_key=_secret(settings.secret_key),
+        region=settings.region,
+        must_exist=isinstance(settings, LandingSettings),
+    )
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return None if value is None else value.get_secret_value()

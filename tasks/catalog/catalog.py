@@ -1,0 +1,287 @@
+"""The catalog: everything that the log says, as DuckDB tables. Derived; losing it loses nothing.
+
+Put here: folding entries into tables, and questions about what is sealed. Do not put here: anything that is
+not in the log. What answers "is this drop sealed?" is the log, read up to its end just before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from tasks.batch import Drop
+from tasks.catalog.schema import TABLES
+from tasks.catalog.session import Session
+from tasks.contracts.model import Contract
+from tasks.errors import NotFoundError, VerificationError
+from tasks.evidence import merkle
+from tasks.evidence.entry import parse_entry
+from tasks.log import reader
+from tasks.storage.protocol import ObjectStore
+
+_LEDGER_COLUMNS = (
+    "index", "key", "version_id", "etag", "landed_at", "bytes", "sha256", "raw_bytes", "raw_sha256",
+    "lines", "accepted", "quarantined", "duplicate", "blank", "flags",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """Where a shard ends, and a source's chain in it.
+
+    Attributes:
+        size: entries in the shard, integrated or not; the index of the next entry.
+        source_seq: number of the source's entries in the shard.
+        previous: index and leaf hash (hex) of the source's last entry; None for its first.
+    """
+
+    size: int
+    source_seq: int
+    previous: tuple[int, str] | None
+
+
+class Catalog:
+    """A private, writable working copy of the catalog; `publish` makes a copy that others read."""
+
+    def __init__(self, store: ObjectStore, session: Session, seed: Path | None = None) -> None:
+        """Open a working copy.
+
+        Args:
+            store: where the log and the sealed objects lie.
+            session: how DuckDB reaches the sealed Parquet files.
+            seed: an earlier published catalog of the same store, to start from. Its absence costs time only.
+        """
+        self._store, self._session = store, session
+        self._directory = Path(tempfile.mkdtemp(prefix="indelible-catalog-"))
+        self._path = self._directory / "catalog.duckdb"
+        if seed is not None and seed.exists():
+            shutil.copyfile(seed, self._path)
+        self.connection = session.connect(self._path)
+        self.connection.execute(TABLES)
+
+    def __enter__(self) -> Catalog:
+        """Use as a context manager; the working copy is removed at the end."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove the working copy."""
+        self.connection.close()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def sync(self) -> int:
+        """Fold in every entry that is in the store and not yet here.
+
+        Returns:
+            The number of new entries.
+        """
+        added = 0
+        for shard in reader.shards(self._store):
+            start = self.size(shard)
+            for index, data in reader.entries(self._store, shard, start):
+                self._apply(shard, index, data)
+                added += 1
+        return added
+
+    def size(self, shard: int) -> int:
+        """Entries of the shard that are in the catalog."""
+        row = self.connection.execute(
+            "SELECT coalesce(max(entry) + 1, 0) FROM entries WHERE shard = ?", [shard]
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    def tail(self, shard: int, source: str) -> Tail:
+        """Where the next entry of `source` goes."""
+        row = self.connection.execute(
+            "SELECT count(*), max(entry), max_by(leaf, entry) FROM entries WHERE shard = ? AND source = ?",
+            [shard, source],
+        ).fetchone()
+        count, last, leaf = row if row else (0, None, None)
+        return Tail(self.size(shard), int(count), (int(last), leaf) if count else None)
+
+    def is_sealed(self, drop: Drop) -> bool:
+        """Whether this very drop, as the landing place lists it, is already sealed.
+
+        A drop counts as the same when key and size and either the version id or the ETag agree. Where neither
+        does (a copy with a new time stamp), the drop is read again and `is_known_content` decides.
+        """
+        found = self.connection.execute(
+            "SELECT 1 FROM drops WHERE source = ? AND key = ? AND bytes = ? AND (etag = ? OR version_id = ?) LIMIT 1",
+            [drop.source, drop.key, drop.size, drop.etag, drop.version_id],
+        ).fetchone()
+        return found is not None
+
+    def is_known_content(self, source: str, key: str, sha256: str) -> bool:
+        """Whether a drop of that key and those stored bytes is sealed."""
+        found = self.connection.execute(
+            "SELECT 1 FROM drops WHERE source = ? AND key = ? AND sha256 = ? LIMIT 1", [source, key, sha256]
+        ).fetchone()
+        return found is not None
+
+    def known_fingerprints(self, source: str, dates: Iterable[str], candidates: pl.Series) -> frozenset[str]:
+        """Those of `candidates` that stand in sealed files of the source's event dates.
+
+        Cost grows with the rows of those dates, not with the lake: one column of their files is read.
+        """
+        wanted = list(dates)
+        files = self.connection.execute(
+            "SELECT path FROM files WHERE role = 'data' AND source = ? AND event_date::VARCHAR IN (SELECT unnest(?))",
+            [source, wanted],
+        ).fetchall()
+        if not files or candidates.is_empty():
+            return frozenset()
+        located = [self._session.locate(path) for (path,) in files]
+        mine = pl.DataFrame({"fingerprint": candidates}).to_arrow()
+        self.connection.register("candidate_fingerprints", mine)
+        try:
+            rows = self.connection.execute(
+                "SELECT DISTINCT _fingerprint FROM read_parquet(?, union_by_name = true)"
+                " SEMI JOIN candidate_fingerprints c ON _fingerprint = c.fingerprint",
+                [located],
+            ).fetchall()
+        finally:
+            self.connection.unregister("candidate_fingerprints")
+        return frozenset(value for (value,) in rows)
+
+    def sealed_at(self, shard: int, entry: int) -> str:
+        """When an entry was sealed, RFC 3339."""
+        row = self.connection.execute(
+            "SELECT sealed_at FROM entries WHERE shard = ? AND entry = ?", [shard, entry]
+        ).fetchone()
+        if row is None:
+            raise NotFoundError(f"there is no entry {entry} in the log of {shard}")
+        return str(row[0])
+
+    def quarantined_raw(self, shard: int, entry: int) -> list[tuple[int, int, str]]:
+        """(drop index, line, encrypted raw) of an entry's quarantined lines, in order."""
+        files = self.connection.execute(
+            "SELECT path FROM files WHERE role = 'quarantine' AND shard = ? AND entry = ?", [shard, entry]
+        ).fetchall()
+        if not files:
+            return []
+        rows = self.connection.execute(
+            "SELECT _drop, _line, raw FROM read_parquet(?) WHERE disposition = 'quarantined' ORDER BY _drop, _line",
+            [[self._session.locate(path) for (path,) in files]],
+        ).fetchall()
+        return [(int(drop), int(line), str(raw)) for drop, line, raw in rows]
+
+    def create_views(self, contracts: Iterable[Contract]) -> None:
+        """(Re)create the views, so that they name every file sealed so far."""
+        self._session.create_views(self.connection, contracts)
+
+    def status(self) -> dict[str, Any]:
+        """Sums by source and by shard, from the log alone."""
+        sources = self.connection.execute(
+            "SELECT source, count(*)::BIGINT AS batches, sum(drops)::BIGINT AS drops, sum(lines)::BIGINT AS lines,"
+            " sum(accepted)::BIGINT AS accepted, sum(quarantined)::BIGINT AS quarantined,"
+            " sum(duplicate)::BIGINT AS duplicate, sum(blank)::BIGINT AS blank,"
+            " count(*) FILTER (held)::BIGINT AS held, max(sealed_at) AS last_sealed,"
+            " (SELECT min(event_date)::VARCHAR FROM files f WHERE f.source = b.source) AS first,"
+            " (SELECT max(event_date)::VARCHAR FROM files f WHERE f.source = b.source) AS last"
+            " FROM batches b GROUP BY source ORDER BY source"
+        )
+        names = [column[0] for column in sources.description or []]
+        rows = [dict(zip(names, row, strict=True)) for row in sources.fetchall()]
+        shards = [
+            {
+                "shard": shard,
+                "entries": self.size(shard),
+                "unintegrated": self.size(shard) - reader.integrated(self._store, shard),
+            }
+            for shard in reader.shards(self._store)
+        ]
+        return {"sources": rows, "shards": shards}
+
+    def publish_to(
+        self, path: Path, contracts: Iterable[Contract], checkpoints: Mapping[int, tuple[int, str]]
+    ) -> bytes:
+        """Finish the catalog as of the newest checkpoints, write it to `path` and return its bytes.
+
+        What is in no checkpoint yet is taken out: what the catalog shows can be proven.
+
+        Args:
+            path: local file; replaced atomically.
+            contracts: contracts of all sources.
+            checkpoints: shard -> (size, signed note).
+        """
+        for shard, (size, note) in checkpoints.items():
+            for table in ("entries", "batches", "files", "drops"):
+                self.connection.execute(f"DELETE FROM {table} WHERE shard = ? AND entry >= ?", [shard, size])
+            self.connection.execute(
+                "INSERT OR REPLACE INTO log_state VALUES (?, ?, ?, ?)", [shard, size, size, note]
+            )
+        self._session.create_views(self.connection, contracts)
+        self.connection.execute("CHECKPOINT")
+        self.connection.close()
+        data = self._path.read_bytes()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".new")
+        temporary.write_bytes(data)
+        temporary.replace(path)
+        self.connection = self._session.connect(self._path)
+        return data
+
+    def _apply(self, shard: int, index: int, data: bytes) -> None:
+        entry = parse_entry(data)
+        leaf = merkle.leaf_hash(data).hex()
+        self.connection.execute("BEGIN")
+        try:
+            self.connection.execute(
+                "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [shard, index, entry["type"], entry.get("source"), entry.get("source_seq"), leaf,
+                 entry.get("sealed_at"), data.decode()],
+            )  # fmt: skip
+            if entry["type"] == "seal":
+                self._apply_seal(shard, index, entry)
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+        self.connection.execute("COMMIT")
+
+    def _apply_seal(self, shard: int, index: int, entry: Mapping[str, Any]) -> None:
+        sums = entry["sums"]
+        self.connection.execute(
+            "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [shard, index, entry["source"], entry["sealed_at"], entry["contract"]["version"], entry["gate"]["held"],
+             entry["gate"]["path"], entry["ledger"]["path"], entry["retain_until"],
+             *(sums[k] for k in ("drops", "lines", "accepted", "quarantined", "duplicate", "blank", "bytes"))],
+        )  # fmt: skip
+        for role, files in (("data", entry["files"]), ("quarantine", entry["quarantine"])):
+            for n, file in enumerate(files):
+                self.connection.execute(
+                    "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    [shard, index, n, role, entry["source"], file.get("event_date"), file["path"], file["version_id"],
+                     file["bytes"], file["rows"], file["sha256"], file["root"], file.get("min_time"), file.get("max_time")],
+                )  # fmt: skip
+        self._apply_ledger(shard, index, entry)
+
+    def _apply_ledger(self, shard: int, index: int, entry: Mapping[str, Any]) -> None:
+        ledger = entry["ledger"]
+        data = self._store.read(ledger["path"], ledger["version_id"] or None)
+        if hashlib.sha256(data).hexdigest() != ledger["sha256"]:
+            raise VerificationError(
+                "ledger-changed",
+                f"{ledger['path']} is not what entry {index} of shard {shard} names",
+                next_step="Run `indelible verify` and stop delivering until the cause is known.",
+            )
+        lines = [json.loads(line) for line in data.splitlines()]
+        columns = {name: [line[name] for line in lines] for name in _LEDGER_COLUMNS}
+        frame = pl.DataFrame(columns, schema_overrides={"version_id": pl.String, "flags": pl.List(pl.String)})
+        self.connection.register("ledger_lines", frame.to_arrow())
+        named = ", ".join(f'"{name}"' for name in _LEDGER_COLUMNS)
+        self.connection.execute(
+            f"INSERT INTO drops (shard, entry, source, {named}) SELECT ?, ?, ?, {named} FROM ledger_lines",
+            [shard, index, entry["source"]],
+        )
+        self.connection.unregister("ledger_lines")

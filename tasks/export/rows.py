@@ -1,0 +1,90 @@
+"""One row of a sealed Parquet file, with the way from it to the file's root, from one row group.
+
+A row group is a complete subtree of 65,536 leaves, and the file's metadata holds the roots of all of them.
+That metadata is not signed by itself: it is used only after it led to the root in the signed entry.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.evidence import merkle
+from tasks.evidence.entry import DataFile
+from tasks.evidence.reasons import FILE_ROOT_MISMATCH, failure
+from tasks.evidence.rows import SALT_SIZE, column_leaves, salts
+from tasks.export.ranges import RangeFile
+from tasks.storage.protocol import ObjectStore
+
+ROW_GROUP: Final = 65_536
+SALT_SEED: Final = b"indelible.salt_seed"
+SUBTREE_ROOTS: Final = b"indelible.subtree_roots"
+_HEX: Final = re.compile(rb"(?:[0-9a-f]{64})+")
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenRow:
+    """A row in leaf terms (timestamps as integer microseconds), its salt and its inclusion path."""
+
+    record: Mapping[str, Any]
+    salt: bytes
+    path: tuple[bytes, ...]
+
+
+def read_row(store: ObjectStore, facts: DataFile, row: int) -> ProvenRow:
+    """Read a row and the path from its leaf to the file's root.
+
+    Args:
+        store: where the file lies.
+        facts: what the signed entry says of the file.
+        row: 0-based, below the entry's number of rows.
+
+    Raises:
+        VerificationError: `file-root-mismatch`; the file's rows or metadata are not those that were sealed.
+    """
+    source = RangeFile(store, facts["path"], facts["version_id"], facts["bytes"])
+    group, offset = divmod(row, ROW_GROUP)
+    try:
+        file = pq.ParquetFile(pa.PythonFile(source, mode="r"))
+        metadata = file.metadata.metadata or {}
+        columns, count = _leaf_columns(file, group, facts)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _mismatch(facts, "it cannot be read as Parquet") from error
+    subtrees = _metadata_hashes(metadata, SUBTREE_ROOTS, facts)
+    if merkle.root(subtrees).hex() != facts["root"]:
+        raise _mismatch(facts, "the subtree roots in its metadata do not lead to the sealed root")
+    salt = salts(_metadata_hashes(metadata, SALT_SEED, facts), group * ROW_GROUP, count)
+    leaves = column_leaves(columns, salt)
+    if merkle.root(leaves) != subtrees[32 * group : 32 * group + 32]:
+        raise _mismatch(facts, f"the rows of row group {group} do not hash to its sealed subtree")
+    path = (*merkle.inclusion_proof(leaves, offset), *merkle.inclusion_proof(subtrees, group))
+    record = {name: values[offset] for name, values in columns.items()}
+    return ProvenRow(record, salt[SALT_SIZE * offset : SALT_SIZE * (offset + 1)], path)
+
+
+def _leaf_columns(file: pq.ParquetFile, group: int, facts: DataFile) -> tuple[dict[str, list[Any]], int]:
+    expected = min(ROW_GROUP, facts["rows"] - group * ROW_GROUP)
+    if group >= file.metadata.num_row_groups or file.metadata.row_group(group).num_rows != expected:
+        raise _mismatch(facts, f"it has no row group {group} of {expected} rows")
+    table = file.read_row_group(group)
+    columns = {
+        field.name: (column.cast(pa.int64()) if pa.types.is_timestamp(field.type) else column).to_pylist()
+        for field, column in zip(table.schema, table.columns, strict=True)
+    }
+    return columns, expected
+
+
+def _metadata_hashes(metadata: Mapping[bytes, bytes], key: bytes, facts: DataFile) -> bytes:
+    text = metadata.get(key, b"")
+    if not _HEX.fullmatch(text):
+        raise _mismatch(facts, f"its metadata has no usable {key.decode()}")
+    return bytes.fromhex(text.decode())
+
+
+def _mismatch(facts: DataFile, why: str) -> Exception:
+    return failure(FILE_ROOT_MISMATCH, f"{facts['path']} is not what was sealed: {why}")

@@ -1,0 +1,213 @@
+r"""What is sensitive in text, as patterns: the detectors of the `scan` treatment and of secrets.
+
+Every pattern runs in Rust's regex engine, which is linear in the text and has no look-around. So a
+pattern captures what must stand before a match and puts it back. Three places shape the patterns:
+
+- JSON text, maybe inside a JSON string: quotes carry any number of backslashes, and `\n` before an
+  e-mail address must not lose its `n`.
+- URLs: `%40`, `%2B`, and ids glued to `%22`.
+- User agents: `Chrome/120.0.0.0` has the form of an IPv4 address.
+
+Detectors run in order, keys of JSON and of query strings first, because a key tells more than a form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from tasks.redact.addresses import OCTET
+from tasks.redact.checkdigits import iban, luhn
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """One kind of sensitive text.
+
+    Attributes:
+        kind: name in reports.
+        trigger: cheap pattern that every text with a match contains.
+        pattern: what is replaced.
+        replacement: with `${1}`... for captured context.
+        hint: a second cheap pattern of the same sort, or empty.
+        check: finds the part of a match that its check digits confirm, or an empty string. Then
+            the pattern captures no context.
+    """
+
+    kind: str
+    trigger: str
+    pattern: str
+    replacement: str
+    hint: str = ""
+    check: Callable[[str], str] | None = None
+
+
+# A JSON escape sequence, and a position where a token may begin: after anything that cannot belong to
+# it, after an escape, after a percent-encoded byte.
+_ESCAPE: Final = r"\\(?:u[0-9A-Fa-f]{4}|[^u])"
+_ENCODED: Final = r"%[0-9A-Fa-f]{2}"
+
+
+def _after(not_in: str) -> str:
+    return rf"((?:^|[^\\{not_in}]|{_ENCODED}|{_ESCAPE})(?:{_ESCAPE})*)"
+
+
+_BEARER_VALUE: Final = r"[A-Za-z0-9._~+/=-]"
+_SPACE: Final = r"(?:\s+|%20|\+)"
+_SCHEME: Final = rf"(?:(?:bearer|basic|digest|negotiate|token|apikey|aws4-hmac-sha256){_SPACE})?"
+_PEM_BODY: Final = r"(?:[A-Za-z0-9+/=\s:,.-]|\\+[nr]|%[0-9A-Fa-f]{2})"
+_PEM_LABEL: Final = r"[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+
+# Credentials by their form: removed from every column, whatever its contract says.
+CREDENTIALS: Final = (
+    Detector(
+        "private_key",
+        "PRIVATE KEY",
+        rf"-----BEGIN {_PEM_LABEL}(?:{_PEM_BODY}*?-----END {_PEM_LABEL}|{_PEM_BODY}*)",
+        "[private_key]",
+    ),
+    Detector("jwt", "eyJ", r"eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{2,}(?:\.[A-Za-z0-9_-]*){0,3}", "[jwt]"),
+    Detector(
+        "authorization",
+        r"(?i)authorization",
+        rf"(?i)(authorization(?:\\*[\"'])?\s*(?::|=|%3A|%3D)\s*(?:\\*[\"'])?){_SCHEME}"
+        r"[^\s\"'\\;,&<>\[\]{}]+",
+        "${1}[secret]",
+    ),
+    Detector(
+        "bearer",
+        r"(?i)bearer",
+        rf"(?i)\b(bearer{_SPACE}){_BEARER_VALUE}{{16,}}",
+        "${1}[secret]",
+    ),
+    Detector(
+        "basic",
+        r"(?i)basic",
+        rf"(?i)\b(basic{_SPACE})(?:[A-Za-z0-9+/]{{6,}}={{1,2}}|[A-Za-z0-9+/]{{24,}})",
+        "${1}[secret]",
+    ),
+    Detector(
+        "url_password",
+        "://[^/@]*:[^/@]*@",
+        r"(://[^\s/:@\"'\\]{0,128}:)[^\s/@\"'\\\[\]]{1,256}@",
+        "${1}[secret]@",
+    ),
+)
+
+_HEX: Final = r"[0-9A-Fa-f]{1,4}"
+_IPV6: Final = (
+    rf"(?:(?:{_HEX}:){{7}}{_HEX}\b|(?:{_HEX}:){{1,6}}(?::{_HEX}){{1,6}}\b|(?:{_HEX}:){{2,7}}:"
+    rf"|::[Ff]{{4}}:{_HEX}:{_HEX}\b)"
+)
+_IPV4: Final = rf"{OCTET}\.{OCTET}\.{OCTET}\.{OCTET}"
+# Not after a letter and `/` (`Chrome/120.0.0.0`), not after `rv:`; after a path segment it is an address.
+_BEFORE_IPV4: Final = (
+    rf"((?:^|[^A-Za-z0-9./:%\\-]|(?:^|[^v\\]):|[^r]v:|(?:^|[^A-Za-z0-9)\\])/|/[A-Za-z0-9_-]{{1,32}}/"
+    rf"|%(?:[013-9A-Fa-f][0-9A-Fa-f]|2[0-9A-Ea-e])|%2[Ff]%2[Ff]|{_ESCAPE})(?:{_ESCAPE})*)"
+)
+_LETTER: Final = r"(?:[A-Za-z0-9._+-]|%2[Bb]|[^\x00-\x{a0}\x{2000}-\x{2fff}\x{3000}-\x{3020}])"
+_LABEL: Final = r"[A-Za-z0-9\x{c0}-\x{1fff}\x{3040}-\x{d7ff}-]{1,63}"
+_AWS_ID: Final = r"(?:AKIA|ASIA|AROA|AIDA|AGPA|AIPA|ANPA|ANVA|APKA|ABIA|ACCA|ASCA)[A-Z0-9]{12,17}"
+_NAME: Final = r"(?:[A-Za-z0-9_+=,.@-]|%40|%2[Bb])"
+_COLON: Final = r"(?::|%3[Aa])"
+_SLASH: Final = r"(?:\\?/|%2[Ff])"
+_GAP: Final = r"(?:[ +-]|%20)?"
+_GLUED: Final = r"(?:%[0-9A-Fa-f]{2}|\\[nrt]|\b)"
+_LIKELY_LOGIN: Final = r"[A-Za-z]{2,32}[._][A-Za-z]{1,32}[0-9]{0,8}|[A-Za-z]{2,32}[0-9]{2,8}"
+
+# Personal data by its form.
+PERSONAL: Final = (
+    Detector(
+        "user",
+        r"(?i)arn(?::|%3a)aws",
+        rf"(arn{_COLON}aws[a-z-]*{_COLON}(?:iam|sts){_COLON}{{2}}[0-9]*{_COLON}"
+        rf"(?:(?:user|federated-user|mfa|u2f){_SLASH}|assumed-role{_SLASH}{_NAME}+{_SLASH}))"
+        rf"(?:{_NAME}|{_SLASH})+",
+        "${1}[user]",
+    ),
+    Detector(
+        "aws_id",
+        r"A(?:KIA|SIA|ROA|IDA|GPA|IPA|NPA|NVA|PKA|BIA|CCA|SCA)[A-Z0-9]{12}",
+        _after("A-Za-z0-9") + rf"{_AWS_ID}(?:{_COLON}{_NAME}{{1,128}})?",
+        "${1}[aws_id]",
+    ),
+    Detector(
+        "email",
+        "@|%40",
+        _after("A-Za-z0-9._+%-")
+        + rf"{_LETTER}{{1,64}}(?:@|%(?:25)?40)(?:{_LABEL}\.){{1,8}}(?:[A-Za-z]{{2,24}}|xn--{_LABEL})",
+        "${1}[email]",
+    ),
+    Detector(
+        "mac",
+        r"(?:[0-9A-Fa-f]{2}[:-]){5}",
+        _after("0-9A-Za-z:-") + r"(?:(?:[0-9A-Fa-f]{2}:){5}|(?:[0-9A-Fa-f]{2}-){5})[0-9A-Fa-f]{2}\b",
+        "${1}[mac]",
+    ),
+    Detector(
+        "ip",
+        r"[0-9A-Fa-f]:[0-9A-Fa-f]{0,4}:|::[Ff]{4}:",
+        rf"((?:^|[^0-9A-Za-z:._\\-]|[^0-9A-Fa-f:\\]:|{_ENCODED}|{_ESCAPE})(?:{_ESCAPE})*){_IPV6}",
+        "${1}[ip]",
+    ),
+    Detector("ip", r"[0-9]\.[0-9]{1,3}\.[0-9]", rf"{_BEFORE_IPV4}{_IPV4}(?:-{_IPV4})?\b", "${1}[ip]"),
+    Detector(
+        "ip",
+        r"[0-9]-[0-9]{1,3}-[0-9]",
+        rf"\b((?:ip|ec2)-){OCTET}-{OCTET}-{OCTET}-{OCTET}\b",
+        "${1}[ip]",
+    ),
+    Detector(
+        "phone",
+        r"(?:\+|%2[Bb])[1-9]",
+        _after("0-9A-Za-z+") + r"(?:\+|%2[Bb])[1-9](?:(?:[ .()-]{0,2}|%20)[0-9]){7,14}\b",
+        "${1}[phone]",
+    ),
+    Detector(
+        "phone",
+        r"[0-9]{3}\)? ?[-.]?[0-9]{3}[-.][0-9]{4}",
+        _after("0-9A-Za-z._/+-") + r"(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}-)[0-9]{3}-[0-9]{4}\b",
+        "${1}[phone]",
+    ),
+    Detector(
+        "ssn",
+        r"[0-9]{3}-[0-9]{2}-[0-9]{4}",
+        _after("0-9A-Za-z.-") + r"[0-8][0-9]{2}-[0-9]{2}-[0-9]{4}\b",
+        "${1}[ssn]",
+    ),
+    Detector(
+        "card",
+        r"[0-9]{4}(?:[ +-]|%20)?[0-9]{4,6}(?:[ +-]|%20)?[0-9]{4}",
+        rf"{_GLUED}(?:3[47][0-9]{{2}}{_GAP}[0-9]{{6}}{_GAP}[0-9]{{5}}"
+        rf"|[2-6][0-9]{{3}}{_GAP}[0-9]{{4}}{_GAP}[0-9]{{4}}{_GAP}[0-9]{{1,7}})\b",
+        "[card]",
+        check=luhn,
+    ),
+    Detector(
+        "iban",
+        r"[A-Z]{2}[0-9]{2} ?[0-9A-Z]{4}",
+        rf"{_GLUED}[A-Z]{{2}}[0-9]{{2}}(?: ?[A-Z0-9]{{4}}){{2,7}}(?: ?[A-Z0-9]{{1,3}})?\b",
+        "[iban]",
+        check=iban,
+    ),
+    Detector(
+        "user",
+        r"(?i)\b(?:user|for|by|login|account) ",
+        rf"(?i)\b((?:user|for|by|login|account) (?:\\*[\"'])?)(?:{_LIKELY_LOGIN})\b",
+        "${1}[user]",
+    ),
+    Detector(
+        "user",
+        r"(?i) from ",
+        r"(?i)\b((?:for|user) )[A-Za-z0-9._+-]{1,64}( from )",
+        "${1}[user]${2}",
+    ),
+    Detector(
+        "user",
+        r"(?i)/(?:users?|home|accounts|profiles?|people|members)/",
+        rf"(?i)(/(?:users?|accounts|profiles?|people|members)/)(?:{_LIKELY_LOGIN})\b",
+        "${1}[user]",
+    ),
+    Detector("user", "/home/|/Users/", r"(/(?:home|Users)/)[A-Za-z0-9._-]{1,64}", "${1}[user]"),
+)

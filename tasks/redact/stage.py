@@ -1,0 +1,129 @@
+"""The redact stage: a validated batch in, a batch that may be locked for years out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from tasks.batch import (
+    COORDINATES,
+    DROP,
+    EXTRA,
+    LENGTH,
+    TIME,
+    LedgerDrop,
+    ReadDrop,
+    RedactedBatch,
+    ValidatedBatch,
+)
+from tasks.contracts.model import Contract
+from tasks.errors import ContractError, IndelibleError
+from tasks.keyring import Keyring
+from tasks.redact.persons import known_persons
+from tasks.redact.quarantine import encrypt_raw
+from tasks.redact.scan import Scanner
+from tasks.redact.treatments import Treatments, effective_treatment
+
+
+def redact(batch: ValidatedBatch, contract: Contract, keyring: Keyring) -> RedactedBatch:
+    """Treats every column as its contract says, and every text for secrets whatever the contract says.
+
+    Equal input and keys give equal output: pseudonyms take the key of the event's month, ciphertexts
+    that of the month in which their drop landed.
+
+    Args:
+        batch: accepted rows and the lines set aside.
+        contract: names the treatment of each field.
+        keyring: gives the pseudonym and quarantine keys.
+
+    Raises:
+        ContractError: an accepted row has no event time, so no month to take a key from.
+        KeyUnavailableError: a key is missing or destroyed.
+        IndelibleError: lines of a drop are not each in exactly one place.
+    """
+    drops = _ledger(batch)
+    scanner = Scanner(known_persons(batch.frame, contract))
+    treatments = Treatments(_months(batch.frame, contract), keyring, scanner)
+    frame = batch.frame.drop(LENGTH).with_columns(
+        [treatments.apply(batch.frame[field.name], field) for field in contract.fields]
+    )
+    if EXTRA in frame.columns:
+        frame = frame.with_columns(scanner.json(frame[EXTRA]))
+    raw, quarantine_keys = encrypt_raw(batch.set_aside, batch.drops, keyring)
+    return RedactedBatch(
+        source=batch.source,
+        drops=drops,
+        frame=frame,
+        set_aside=batch.set_aside.select(*COORDINATES, "disposition", "rules").with_columns(raw),
+        gate=batch.gate,
+        violations=batch.violations,
+        unknown_fields=batch.unknown_fields,
+        keys=tuple(sorted(treatments.keys | quarantine_keys)),
+        report=_report(batch.frame, contract, scanner),
+    )
+
+
+def _months(frame: pl.DataFrame, contract: Contract) -> pl.Series:
+    """The key epoch of each row: the UTC month of its event."""
+    if frame[TIME].null_count():
+        raise ContractError(
+            f"{frame[TIME].null_count()} accepted rows of {contract.source} have no event time",
+            next_step=f"Make the field {contract.time_field} required in the contract.",
+        )
+    return frame[TIME].dt.strftime("%Y-%m")
+
+
+def _ledger(batch: ValidatedBatch) -> tuple[LedgerDrop, ...]:
+    accepted = _count(batch.frame)
+    aside = {
+        name: _count(batch.set_aside.filter(disposition=name))
+        for name in ("quarantined", "duplicate", "blank")
+    }
+    return tuple(
+        _ledger_drop(
+            drop, accepted.get(index, 0), {name: counts.get(index, 0) for name, counts in aside.items()}
+        )
+        for index, drop in enumerate(batch.drops)
+    )
+
+
+def _count(frame: pl.DataFrame) -> dict[int, int]:
+    return dict(frame.group_by(DROP).len().iter_rows())
+
+
+def _ledger_drop(drop: ReadDrop, accepted: int, aside: Mapping[str, int]) -> LedgerDrop:
+    placed = accepted + sum(aside.values())
+    if placed != drop.lines:
+        raise IndelibleError(
+            f"drop {drop.drop.key} has {drop.lines} lines but {placed} were accounted for; nothing is sealed",
+            next_step="Keep the drop and report this as a defect of Indelible.",
+        )
+    return LedgerDrop(
+        drop=drop.drop,
+        sha256=drop.sha256,
+        raw_sha256=drop.raw_sha256,
+        raw_size=drop.raw_size,
+        lines=drop.lines,
+        accepted=accepted,
+        quarantined=aside["quarantined"],
+        duplicate=aside["duplicate"],
+        blank=aside["blank"],
+        flags=drop.flags,
+    )
+
+
+def _report(frame: pl.DataFrame, contract: Contract, scanner: Scanner) -> dict[str, Any]:
+    """Counts only: rows with a value and treatment by field, and texts changed by kind of detector."""
+    return {
+        "rows": frame.height,
+        "fields": {
+            field.name: {
+                "rows": frame.height - frame[field.name].null_count(),
+                "treatment": effective_treatment(field),
+            }
+            for field in contract.fields
+        },
+        "hits": dict(sorted(scanner.hits.items())),
+    }

@@ -1,0 +1,61 @@
+"""A sealed Parquet file: bytes, name, Merkle root. See FORMAT.md, "Data files"."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+
+import polars as pl
+import pyarrow.parquet as pq
+
+from tasks.evidence import merkle
+from tasks.seal.leaves import ROW_GROUP, leaf_hashes
+
+SALT_SEED_KEY = b"indelible.salt_seed"
+SUBTREE_ROOTS_KEY = b"indelible.subtree_roots"
+_SUBTREE_HEIGHT = ROW_GROUP.bit_length() - 1
+_ZSTD_LEVEL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class SealedFile:
+    """One Parquet file that is ready to be stored."""
+
+    data: bytes
+    sha256: str
+    root: str
+    rows: int
+
+
+def sealed_file(frame: pl.DataFrame, seed: bytes) -> SealedFile:
+    """Encode a frame and compute its tree.
+
+    The same frame, seed and library versions give the same bytes, so a run that is repeated after a
+    crash finds its objects already there.
+
+    Args:
+        frame: rows in sealing order, sealable types only.
+        seed: 32-byte salt seed; it is written into the file's metadata, beside the roots of the row
+            groups' subtrees, so that one row can be proven from its row group alone.
+    """
+    subtrees = merkle.subtree_roots(leaf_hashes(frame, seed), _SUBTREE_HEIGHT)
+    data = _encode(frame, {SALT_SEED_KEY: seed.hex(), SUBTREE_ROOTS_KEY: subtrees.hex()})
+    return SealedFile(data, hashlib.sha256(data).hexdigest(), merkle.root(subtrees).hex(), frame.height)
+
+
+def _encode(frame: pl.DataFrame, metadata: dict[bytes, str]) -> bytes:
+    table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+    table = table.replace_schema_metadata(metadata)
+    sink = io.BytesIO()
+    # The Arrow schema is left out: readers get Parquet's own logical types, nothing of this writer's.
+    pq.write_table(
+        table,
+        sink,
+        row_group_size=ROW_GROUP,
+        compression="zstd",
+        compression_level=_ZSTD_LEVEL,
+        store_schema=False,
+        write_page_index=True,
+    )
+    return sink.getvalue()
