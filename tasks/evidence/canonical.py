@@ -7,7 +7,7 @@ every language. Keys are ordered by UTF-16 code units; strings must be valid Uni
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from json.encoder import encode_basestring
 from typing import Any, Final, NoReturn
 
@@ -64,6 +64,14 @@ def json_text(value: object, depth: int = 0) -> str:
     if isinstance(value, list | tuple):
         return "[" + ",".join([json_text(item, depth + 1) for item in value]) + "]"
     raise failure(UNREPRESENTABLE_VALUE, f"type {type(value).__name__} has no canonical form")
+
+
+def column_texts(values: Sequence[object]) -> list[str]:
+    """`json_text` of each value, several times faster for values that are not nested."""
+    try:
+        return [_SCALARS[type(value)](value) for value in values]
+    except KeyError:
+        return [json_text(value, 1) for value in values]
 
 
 def encode_utf8(text: str) -> bytes:

@@ -12,7 +12,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from tasks.evidence.canonical import canonical_json, encode_utf8, json_text, key_order
+from tasks.evidence.canonical import canonical_json, column_texts, encode_utf8, key_order
 from tasks.evidence.merkle import leaf_hash, leaf_hashes
 from tasks.evidence.reasons import OUT_OF_RANGE, UNREPRESENTABLE_VALUE, failure
 
@@ -64,7 +64,7 @@ def column_leaves(columns: Mapping[str, Sequence[object]], packed_salts: bytes) 
     rows = len(packed_salts) // SALT_SIZE
     if SALT in columns or any(len(values) != rows for values in columns.values()):
         raise failure(UNREPRESENTABLE_VALUE, f"columns and salts differ in length, or one is named {SALT}")
-    texts = {name: [json_text(value, 1) for value in values] for name, values in columns.items()}
+    texts = {name: column_texts(values) for name, values in columns.items()}
     salt_text = packed_salts.hex()
     step = 2 * SALT_SIZE
     texts[SALT] = [f'"{salt_text[i : i + step]}"' for i in range(0, len(salt_text), step)]
