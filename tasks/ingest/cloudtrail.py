@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from tasks.ingest import documents
-from tasks.ingest.objects import fault_of, has_duplicate_key, open_object
+from tasks.ingest.objects import compact_bytes, fault_of, has_duplicate_key, open_object
 
 if TYPE_CHECKING:
     from tasks.ingest.units import Ints
@@ -74,7 +74,7 @@ def _envelope(
     whole = len(body) - len(body.lstrip())
     records = envelope.get(RECORDS)
     if records is not None and bytes(memoryview(records)[:1]) == b"[":
-        if has_duplicate_key(body):
+        if len(body) != compact_bytes(envelope) and has_duplicate_key(body):
             return _salvaged(body, start, "json.duplicate_key")
         flags = ("cloudtrail.envelope_fields",) if len(envelope) > 1 else ()
         return _spans(body, start, records, flags)

@@ -64,7 +64,7 @@ def json_frame(
     for path, rows in mapped.unwanted(taken.columns):
         taken.put_back(path, rows)
     odd = [(f"{path}.type", np.array(rows)) for path, rows in taken.odd_parents.items()]
-    frame = _assemble(mapped.series, taken.extra(len(texts)), mapped.faults + odd, places)
+    frame = _assemble(mapped.series, taken.remainder(len(texts)), mapped.faults + odd, places)
     if taken.faults:
         sound = np.ones(len(texts), dtype=np.bool_)
         sound[list(taken.faults)] = False

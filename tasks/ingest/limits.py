@@ -12,6 +12,8 @@ class Limits:
     Attributes:
         max_drop_bytes: decompressed bytes; above this the drop is held whole.
         max_lines: lines or records; above this the drop is held whole.
+        max_commas: in a drop that is one JSON document, which bounds its items before they are
+            counted; above this the drop is held whole.
         max_line_bytes: bytes of one line or record; a longer one is quarantined.
         max_ratio: decompressed over stored bytes, from `ratio_floor_bytes` of output on.
         ratio_floor_bytes: output that any drop may reach, however well it compresses.
@@ -21,6 +23,7 @@ class Limits:
 
     max_drop_bytes: int = 1 << 30
     max_lines: int = 16_000_000
+    max_commas: int = 64_000_000
     max_line_bytes: int = 16 << 20
     max_ratio: int = 200
     ratio_floor_bytes: int = 64 << 20

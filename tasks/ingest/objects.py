@@ -19,6 +19,8 @@ import numpy as np
 
 Object: TypeAlias = dict[str, msgspec.Raw]
 
+# Two quotes, a colon and a comma (or, once an object, its closing brace).
+PAIR_BYTES = 4
 ABSENT = msgspec.Raw(b"")
 open_object: Callable[[bytes | msgspec.Raw], Object] = msgspec.json.Decoder(Object).decode
 _decode_any = msgspec.json.Decoder(msgspec.Raw).decode
@@ -41,6 +43,16 @@ def fault_of(text: bytes, error: Exception) -> str:
     except msgspec.DecodeError:
         return "json.syntax"
     return "json.not_object"
+
+
+def compact_bytes(opened: Object, more: int = 0) -> int:
+    """Length of an object of these pairs, and of others that take `more` bytes, in compact JSON.
+
+    White space, an escape in a key and a repeated key can only make an object longer than that, so equal
+    length proves that it has none of them.
+    """
+    pairs = sum(len(key.encode()) + len(raw) + PAIR_BYTES for key, raw in opened.items())
+    return max(pairs + more + 1, 2)
 
 
 def has_duplicate_key(text: bytes | msgspec.Raw) -> bool:

@@ -74,6 +74,7 @@ class _Reader:
         self._contract = contract
         self._limits = limits
         self._plan = Plan.of(contract)
+        self._reads_documents = "cloudtrail" in contract.formats
         self._names = frozenset(path[0] for field in contract.fields for path in field.paths)
         self._json = _Pending()
         self._combined = _Pending()
@@ -90,20 +91,20 @@ class _Reader:
         sha256 = hashlib.sha256(stored).hexdigest()
         inflated = inflate(stored, self._limits)
         rule = inflated.held or self._reason_to_hold(inflated.data)
-        buffer = inflated.data + inflated.junk
         raw = inflated.data
-        same = raw is stored
-        raw_sha256 = sha256 if same else hashlib.sha256(raw).hexdigest()
+        raw_sha256 = sha256 if raw is stored else hashlib.sha256(raw).hexdigest()
         if rule:
             self.set_aside.quarantine(Places.one(index, 1, 0, len(raw)), rule)
             return ReadDrop(drop, sha256, raw_sha256, len(raw), 1, raw, (rule,))
         lines, flags = self._read_text(index, inflated)
-        return ReadDrop(drop, sha256, raw_sha256, len(raw), lines, buffer, flags)
+        return ReadDrop(drop, sha256, raw_sha256, len(raw), lines, raw + inflated.junk, flags)
 
     def _reason_to_hold(self, data: bytes) -> str | None:
         if data.startswith(_UTF16):
             return "encoding.utf16"
         too_many = data.count(b"\n") > self._limits.max_lines
+        if self._reads_documents and not too_many:
+            too_many = data.count(b",") > self._limits.max_commas
         return "drop.too_many_lines" if too_many else None
 
     def _read_text(self, index: int, inflated: Inflated) -> tuple[int, tuple[str, ...]]:
@@ -117,7 +118,7 @@ class _Reader:
         if inflated.truncated:
             flags.append("gzip.truncated")
         document = None
-        if "cloudtrail" in self._contract.formats and data[start:].strip():
+        if self._reads_documents and data[start:].strip():
             document = cloudtrail.read_document(data, start, self._names)
         if document:
             lines = self._read_records(index, data, document, inflated.truncated)

@@ -18,7 +18,7 @@ from msgspec.structs import astuple
 
 from tasks.ingest import objects
 from tasks.ingest.objects import ABSENT, Object, has_duplicate_key, open_object, too_deep
-from tasks.ingest.wire import NULL, OBJECT, Wire, from_json, kinds_of
+from tasks.ingest.wire import NOTHING, NULL, OBJECT, Wire, from_json, kinds_of
 
 if TYPE_CHECKING:
     from tasks.ingest.units import Ints, Mask
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 Path: TypeAlias = tuple[str, ...]
 Raws: TypeAlias = Sequence[bytes | msgspec.Raw]
 Slots: TypeAlias = msgspec.Struct
-
-# Two quotes, a colon and a comma (or, once an object, its closing brace).
-_PAIR_BYTES = 4
 
 # A block's objects fit the processor's second-level cache, which halves the cost of touching them twice.
 _BLOCK_RECORDS = 512
@@ -42,12 +39,14 @@ class Node:
     """A name in the contract's paths: whether a path ends here, and the names below it.
 
     Attributes:
+        covered: whether a path ends here or above, so that nothing below can be left over.
         decode: slices an object into the values of `children`, in their order, ABSENT for missing ones.
         pair_bytes: bytes that each child's name and punctuation take in compact JSON.
     """
 
     leaf: bool = False
     children: dict[str, Node] = field(default_factory=dict)
+    covered: bool = field(init=False)
     decode: Callable[[bytes | msgspec.Raw], msgspec.Struct] = field(init=False)
     pair_bytes: Ints = field(init=False)
 
@@ -60,20 +59,21 @@ class Node:
             for name in path:
                 node = node.children.setdefault(name, Node())
             node.leaf = True
-        root._compile()
+        root._compile(covered=False)
         return root
 
-    def _compile(self) -> None:
+    def _compile(self, *, covered: bool) -> None:
+        self.covered = covered or self.leaf
         slots = [
             (f"f{i}", msgspec.Raw, msgspec.field(name=name, default=ABSENT))
             for i, name in enumerate(self.children)
         ]
         self.decode = msgspec.json.Decoder(msgspec.defstruct("Slots", slots, gc=False)).decode
         self.pair_bytes = np.array(
-            [len(name.encode()) + _PAIR_BYTES for name in self.children], dtype=np.int64
+            [len(name.encode()) + objects.PAIR_BYTES for name in self.children], dtype=np.int64
         )
         for child in self.children.values():
-            child._compile()
+            child._compile(covered=self.covered)
 
 
 @dataclass(slots=True)
@@ -98,7 +98,7 @@ class Taken:
         for i in np.flatnonzero(rows).tolist():
             _place(self.left, i, path, msgspec.Raw(source[i].encode()))
 
-    def extra(self, height: int) -> pl.Series:
+    def remainder(self, height: int) -> pl.Series:
         """What is left of each record as the text of a JSON object; null where nothing is."""
         get = self.left.get
         texts = [_encode(left).decode() if (left := get(i)) else None for i in range(height)]
@@ -154,9 +154,9 @@ class _Block:
         cells = len(rows) * len(missing)
         lengths = np.fromiter(map(len, chain.from_iterable(rows)), dtype=np.int64, count=cells)
         lengths = lengths.reshape(len(rows), len(missing))
-        sizes = lengths.sum(axis=1) + (lengths > 0) @ node.pair_bytes
+        totals = np.where(lengths > 0, lengths + node.pair_bytes, 0).sum(axis=1)
         present = np.array([slots is not None for slots in opened])
-        self._check_sizes(texts, present, np.maximum(sizes + 1, 2), node, path)
+        self._check_sizes(texts, present, totals, node, path)
         for (name, child), column, sizes in zip(
             node.children.items(), zip(*rows, strict=True), lengths.T, strict=True
         ):
@@ -164,27 +164,35 @@ class _Block:
             if not path:
                 self._check_depth(column, sizes)
             if child.leaf:
-                self.gathered.setdefault((name,) if not path else (*path, name), []).append((data, sizes))
+                self.gathered.setdefault((*path, name), []).append((data, sizes))
             if child.children:
-                self._descend(column, kinds_of(data, sizes), child, (*path, name))
+                kinds = kinds_of(data, sizes)
+                # A value that is too deep here would overrun the parser there.
+                kinds[[i for i in range(len(rows)) if self.first + i in self.taken.faults]] = NOTHING
+                self._descend(column, kinds, child, (*path, name))
 
-    def _check_sizes(self, texts: Raws, present: Mask, sizes: Ints, node: Node, path: Path) -> None:
+    def _check_sizes(self, texts: Raws, present: Mask, totals: Ints, node: Node, path: Path) -> None:
         """Find the objects that hold more than the children of `node`, or one of them twice.
 
-        A compact object is as long as its distinct pairs with their commas and colons. White space, an
-        escape in a name and a repeated name can only make it longer, so equal length proves that there
-        is none of them; any other object is looked at.
+        `objects.compact_bytes` of the children alone must be the object's length; whatever is longer
+        is looked at.
         """
         actual = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-        for i in np.flatnonzero(present & (actual != sizes)).tolist():
-            rest = open_object(texts[i])
-            for name in node.children:
-                rest.pop(name, None)
-            more = sum(len(name.encode()) + len(raw) + _PAIR_BYTES for name, raw in rest.items())
-            if rest:
-                self._leave(i, rest, path)
-            if (actual[i] != sizes[i] + more - (0 if sizes[i] > 2 else 1)) and has_duplicate_key(texts[i]):
-                self.taken.faults.setdefault(self.first + i, "json.duplicate_key")
+        for i in np.flatnonzero(present & (actual != np.maximum(totals + 1, 2))).tolist():
+            try:
+                self._look_at(i, texts[i], int(totals[i]), node, path)
+            except RecursionError:
+                self.taken.faults[self.first + i] = "json.too_deep"
+
+    def _look_at(self, row: int, text: bytes | msgspec.Raw, total: int, node: Node, path: Path) -> None:
+        """Keep what an object holds besides the children of `node`, and see that no name is repeated."""
+        rest = open_object(text)
+        for name in node.children:
+            rest.pop(name, None)
+        if rest and not node.covered:
+            self._leave(row, rest, path)
+        if len(text) != objects.compact_bytes(rest, total) and has_duplicate_key(text):
+            self.taken.faults.setdefault(self.first + row, "json.duplicate_key")
 
     def _leave(self, row: int, rest: Object, path: Path) -> None:
         if not path and any(too_deep(raw, self.depth) for raw in rest.values()):
@@ -207,7 +215,7 @@ class _Block:
         self.take(column, inside, node, path)
         for i in np.flatnonzero((kinds > NULL) & (kinds != OBJECT)).tolist():
             self.taken.odd_parents.setdefault(".".join(path), []).append(self.first + i)
-            if not node.leaf:
+            if not node.covered:
                 _place(self.taken.left, self.first + i, path, column[i])
 
 

@@ -67,7 +67,8 @@ def _means_null(field: Field, wire: Wire) -> Mask:
     if not field.nulls:
         return np.zeros(len(wire.kinds), dtype=np.bool_)
     named: Mask = wire.text.is_in(list(field.nulls)).fill_null(False).to_numpy()
-    return named & ((wire.kinds == STRING) | (wire.kinds == BARE))
+    texts: Mask = named & ((wire.kinds == STRING) | (wire.kinds == BARE))
+    return texts
 
 
 def _column(field: Field, wire: Wire, fitting: Mask) -> pl.Series:
