@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -20,44 +21,91 @@ from tasks.redact.keys import USER, key_detectors
 _WHOLE: Final = '"[redacted]"'
 
 
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """What a scan looks for.
+
+    Attributes:
+        detectors: applied in this order.
+        persons: whether names that the batch itself gives are replaced too.
+        json: the texts are JSON and must stay so.
+    """
+
+    detectors: tuple[Detector, ...]
+    persons: bool
+    json: bool
+
+    @property
+    def gate(self) -> str:
+        """A pattern that every text contains in which a detector could match."""
+        return "|".join(sorted({f"(?:{detector.hint or detector.trigger})" for detector in self.detectors}))
+
+
+_CREDENTIALS: Final = (*CREDENTIALS, *key_detectors("secret", json=False))
+
+# The least that is done to any text: credentials only.
+KEPT: Final = Mode(_CREDENTIALS, persons=False, json=False)
+TEXT: Final = Mode((*_CREDENTIALS, *key_detectors("person", json=False), *PERSONAL), persons=True, json=False)
+JSON: Final = Mode(
+    (
+        *key_detectors("secret", json=True),
+        *key_detectors("person", json=True),
+        *CREDENTIALS,
+        *PERSONAL,
+    ),
+    persons=True,
+    json=True,
+)
+
+
 class Scanner:
     """Finds and replaces what is sensitive in text.
+
+    Args:
+        persons: names to replace wherever they stand, longest first.
 
     Attributes:
         hits: texts changed, by kind of detector. A text that changes twice counts twice.
     """
 
-    def __init__(self, known_persons: Sequence[str] = ()) -> None:
+    def __init__(self, persons: Sequence[str] = ()) -> None:
         self.hits: Counter[str] = Counter()
-        self._known = list(known_persons)
+        self._persons = list(persons)
 
-    def secrets(self, values: pl.Series) -> pl.Series:
-        """Removes credentials only: the least that is done to any text."""
-        return self._scan(values, _SECRETS, json=False, known=False)
+    def scan(self, columns: Sequence[pl.Series], mode: Mode) -> list[pl.Series]:
+        """Scans columns of strings together, since each pattern costs something to compile and start."""
+        encoded = [encode(column) for column in columns]
+        if not encoded:
+            return []
+        texts = pl.concat([distinct.alias("") for distinct, _ in encoded])
+        weights = pl.concat([_weights(codes, len(distinct)) for distinct, codes in encoded])
+        scanned = self._scan(texts, weights, mode)
+        result = []
+        start = 0
+        for column, (distinct, codes) in zip(columns, encoded, strict=True):
+            part = scanned.slice(start, len(distinct))
+            start += len(distinct)
+            result.append((part if codes is None else part.gather(codes)).alias(column.name))
+        return result
 
-    def text(self, values: pl.Series) -> pl.Series:
-        """Removes credentials and personal data from free text."""
-        return self._scan(values, _TEXT, json=False, known=True)
+    def _scan(self, texts: pl.Series, weights: pl.Series, mode: Mode) -> pl.Series:
+        suspect = texts.str.contains(mode.gate)
+        if mode.persons and self._persons:
+            suspect |= texts.str.contains_any(self._persons)
+        rows = suspect.fill_null(value=False).arg_true()
+        if rows.is_empty():
+            return texts
+        before, weights = texts.gather(rows), weights.gather(rows)
+        after = before
+        for detector in mode.detectors:
+            after = self._apply(after, detector, weights)
+        if mode.persons and self._persons:
+            after = self._replace_persons(after, weights)
+        if mode.json:
+            after = self._keep_valid(before, after, weights)
+        return texts.clone().scatter(rows, after)
 
-    def json(self, values: pl.Series) -> pl.Series:
-        """Removes credentials and personal data from JSON texts, which stay valid JSON."""
-        return self._scan(values, _JSON, json=True, known=True)
-
-    def _scan(
-        self, values: pl.Series, detectors: tuple[Detector, ...], *, json: bool, known: bool
-    ) -> pl.Series:
-        texts, codes = encode(values)
-        weights = None if codes is None else _weights(codes, len(texts))
-        result = texts
-        for detector in detectors:
-            result = self._apply(result, detector, weights)
-        if known:
-            result = self._apply_known(result, weights)
-        if json:
-            result = self._keep_valid(texts, result, weights)
-        return (result if codes is None else result.gather(codes)).alias(values.name)
-
-    def _apply(self, texts: pl.Series, detector: Detector, weights: pl.Series | None) -> pl.Series:
+    def _apply(self, texts: pl.Series, detector: Detector, weights: pl.Series) -> pl.Series:
         rows = _matching(texts, detector.trigger)
         if detector.hint and len(rows):
             rows = rows.gather(_matching(texts.gather(rows), detector.hint))
@@ -65,43 +113,41 @@ class Scanner:
             return texts
         return self._put(texts, rows, _rewrite(texts.gather(rows), detector), detector.kind, weights)
 
-    def _apply_known(self, texts: pl.Series, weights: pl.Series | None) -> pl.Series:
-        if not self._known:
-            return texts
-        rows = texts.str.contains_any(self._known).fill_null(value=False).arg_true()
+    def _replace_persons(self, texts: pl.Series, weights: pl.Series) -> pl.Series:
+        rows = texts.str.contains_any(self._persons).arg_true()
         if rows.is_empty():
             return texts
-        new = texts.gather(rows).str.replace_many(self._known, [USER], leftmost=True)
-        return self._put(texts, rows, new, "known_person", weights)
+        new = texts.gather(rows).str.replace_many(self._persons, [USER], leftmost=True)
+        return self._put(texts, rows, new, "person", weights)
 
-    def _keep_valid(self, before: pl.Series, after: pl.Series, weights: pl.Series | None) -> pl.Series:
-        rows = (before != after).fill_null(value=False).arg_true()
+    def _keep_valid(self, before: pl.Series, after: pl.Series, weights: pl.Series) -> pl.Series:
+        rows = (before != after).arg_true()
         pairs = zip(rows, before.gather(rows), after.gather(rows), strict=True)
         broken = [row for row, old, new in pairs if not _is_json(new) and _is_json(old)]
-        if not broken:
-            return after
-        whole = pl.Series([_WHOLE], dtype=pl.String).new_from_index(0, len(broken))
+        whole = pl.Series([_WHOLE] * len(broken), dtype=pl.String)
         return self._put(after, pl.Series(broken, dtype=pl.UInt32), whole, "whole_value", weights)
 
     def _put(
-        self, texts: pl.Series, rows: pl.Series, new: pl.Series, kind: str, weights: pl.Series | None
+        self, texts: pl.Series, rows: pl.Series, new: pl.Series, kind: str, weights: pl.Series
     ) -> pl.Series:
-        changed = (texts.gather(rows) != new).fill_null(value=False)
+        changed = texts.gather(rows) != new
         rows = rows.filter(changed)
         if rows.is_empty():
             return texts
-        self.hits[kind] += len(rows) if weights is None else int(weights.gather(rows).sum())
+        self.hits[kind] += int(weights.gather(rows).sum())
         return texts.clone().scatter(rows, new.filter(changed))
 
 
-def _weights(codes: pl.Series, size: int) -> pl.Series:
+def _weights(codes: pl.Series | None, size: int) -> pl.Series:
     """How many rows hold each distinct value."""
+    if codes is None:
+        return pl.ones(size, pl.UInt32, eager=True)
     counted = codes.drop_nulls().value_counts()
     return pl.zeros(size, pl.UInt32, eager=True).scatter(counted.to_series(0), counted.to_series(1))
 
 
 def _matching(texts: pl.Series, pattern: str) -> pl.Series:
-    return texts.str.contains(pattern).fill_null(value=False).arg_true()
+    return texts.str.contains(pattern).arg_true()
 
 
 def _rewrite(texts: pl.Series, detector: Detector) -> pl.Series:
@@ -124,13 +170,3 @@ def _is_json(text: str) -> bool:
     except (msgspec.DecodeError, RecursionError):
         return False
     return True
-
-
-_SECRETS: Final = (*CREDENTIALS, *key_detectors("secret", json=False))
-_TEXT: Final = (*_SECRETS, *key_detectors("person", json=False), *PERSONAL)
-_JSON: Final = (
-    *key_detectors("secret", json=True),
-    *key_detectors("person", json=True),
-    *CREDENTIALS,
-    *PERSONAL,
-)

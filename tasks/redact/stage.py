@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
@@ -18,13 +18,16 @@ from tasks.batch import (
     RedactedBatch,
     ValidatedBatch,
 )
-from tasks.contracts.model import Contract
+from tasks.contracts.model import Contract, Field
 from tasks.errors import ContractError, IndelibleError
 from tasks.keyring import Keyring
 from tasks.redact.persons import known_persons
 from tasks.redact.quarantine import encrypt_raw
 from tasks.redact.scan import Scanner
 from tasks.redact.treatments import Treatments, effective_treatment
+
+# What the contract does not name is treated as an opaque subtree that nobody has classified.
+_EXTRA_FIELD: Final = Field(EXTRA, "json", ((EXTRA,),), treatment="scan")
 
 
 def redact(batch: ValidatedBatch, contract: Contract, keyring: Keyring) -> RedactedBatch:
@@ -47,10 +50,8 @@ def redact(batch: ValidatedBatch, contract: Contract, keyring: Keyring) -> Redac
     scanner = Scanner(known_persons(batch.frame, contract))
     treatments = Treatments(_months(batch.frame, contract), keyring, scanner)
     frame = batch.frame.drop(LENGTH).with_columns(
-        [treatments.apply(batch.frame[field.name], field) for field in contract.fields]
+        treatments.apply(batch.frame, (*contract.fields, _EXTRA_FIELD))
     )
-    if EXTRA in frame.columns:
-        frame = frame.with_columns(scanner.json(frame[EXTRA]))
     raw, quarantine_keys = encrypt_raw(batch.set_aside, batch.drops, keyring)
     return RedactedBatch(
         source=batch.source,

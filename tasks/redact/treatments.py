@@ -6,6 +6,7 @@ network to cut to: it becomes null under those treatments, and its text is hashe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import polars as pl
@@ -16,7 +17,7 @@ from tasks.redact.addresses import truncate
 from tasks.redact.distinct import through_distinct
 from tasks.redact.keys import is_secret_key
 from tasks.redact.pseudonyms import pseudonymise
-from tasks.redact.scan import Scanner
+from tasks.redact.scan import JSON, KEPT, TEXT, Mode, Scanner
 
 _MASK_LENGTH: Final = 64
 
@@ -30,6 +31,15 @@ def effective_treatment(field: Field) -> Treatment:
     if field.treatment not in {"mask", "pseudonym"} and any(map(is_secret_key, names)):
         return "drop"
     return field.treatment
+
+
+def scan_mode(field: Field) -> Mode | None:
+    """How the texts of a field are scanned, or None where its treatment leaves no text to scan."""
+    if effective_treatment(field) not in {"keep", "scan"}:
+        return None
+    if field.type == "json":
+        return JSON
+    return TEXT if field.treatment == "scan" else KEPT
 
 
 class Treatments:
@@ -50,8 +60,22 @@ class Treatments:
         self._scanner = scanner
         self.keys: set[str] = set()
 
-    def apply(self, values: pl.Series, field: Field) -> pl.Series:
-        """The sealed form of one column."""
+    def apply(self, frame: pl.DataFrame, fields: Sequence[Field]) -> list[pl.Series]:
+        """The sealed form of each field's column. Columns that are scanned alike are scanned together."""
+        columns = []
+        together: dict[Mode, list[pl.Series]] = {}
+        for field in fields:
+            values = frame[field.name]
+            mode = scan_mode(field)
+            if mode is not None and values.dtype == pl.String:
+                together.setdefault(mode, []).append(values)
+            else:
+                columns.append(self._column(values, field))
+        for mode, texts in together.items():
+            columns += self._scanner.scan(texts, mode)
+        return columns
+
+    def _column(self, values: pl.Series, field: Field) -> pl.Series:
         treatment = effective_treatment(field)
         if treatment == "drop":
             return values.clear(len(values))
@@ -69,14 +93,13 @@ class Treatments:
         if field.treatment == "pseudonym":
             return self._pseudonyms(values, months, field.domain or field.name)
         if field.treatment == "truncate_ip":
-            return through_distinct(values, lambda texts: truncate(texts, self._scanner.text))
+            return through_distinct(values, lambda texts: truncate(texts, self._free_text))
         if field.treatment == "mask":
             return through_distinct(values, mask)
-        if field.type == "json":
-            return self._scanner.json(values)
-        if field.treatment == "scan":
-            return self._scanner.text(values)
-        return self._scanner.secrets(values)
+        return self._scanner.scan([values], scan_mode(field) or TEXT)[0]
+
+    def _free_text(self, values: pl.Series) -> pl.Series:
+        return self._scanner.scan([values], TEXT)[0]
 
     def _pseudonyms(self, values: pl.Series, months: pl.Series, domain: str) -> pl.Series:
         result = values.clear(len(values))
