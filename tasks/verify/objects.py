@@ -10,6 +10,7 @@ from tasks.verify import reasons
 from tasks.verify.access import Tree
 from tasks.verify.ledger import LedgerLine, check_ledger
 from tasks.verify.lines import LineIndex, check_lines
+from tasks.verify.report import Finding, Verdict
 from tasks.verify.rows import SealedTable, check_rows
 
 
@@ -78,15 +79,16 @@ def _table(tree: Tree, index: LineIndex, table: SealedTable, *, rows: bool) -> b
 
 def _explain(tree: Tree, facts: Mapping[str, Any], holds: bool | None) -> None:
     """Say how far damage to a file can be narrowed down. No list of leaf hashes is kept to compare with."""
+    findings, path = tree.findings, facts["path"]
     if holds:
-        sentence = (
-            "Its bytes differ, but its rows still hash to the sealed root: no record in it was altered."
-        )
+        sentence = "Its rows still hash to the sealed root: no record was altered, only the file around them."
+        findings.add(Finding(reasons.RECORDS_INTACT, Verdict.OK, path, sentence))
     elif holds is None:
         sentence = "Its rows cannot be read any more, so the damage cannot be narrowed down to records."
+        findings.changed(reasons.PARQUET, path, sentence)
     else:
         sentence = (
             "Its rows do not hash to the sealed root. Lines that were removed, added or moved are listed by "
             "drop and line; an altered value cannot be narrowed down below the file."
         )
-    tree.findings.changed(reasons.FILE_ROOT, facts["path"], sentence)
+        findings.changed(reasons.FILE_ROOT, path, sentence)

@@ -14,6 +14,7 @@ _WIDTH = 100
 _HEADINGS = {
     Verdict.CHANGED: "CHANGED: not what was sealed",
     Verdict.MISSING: "MISSING: sealed, and not here",
+    Verdict.OK: "STILL GOOD, in spite of the above",
     Verdict.NOT_MEASURED: "NOT MEASURED: this check says nothing about",
     Verdict.NOT_SEALED_YET: "NOT SEALED YET: here, and no checkpoint vouches for it",
 }

@@ -42,6 +42,7 @@ OBJECT_UNREADABLE: Final = "object-unreadable"
 OBJECT_SIZE: Final = "object-size"
 OBJECT_HASH: Final = "object-hash"
 OBJECT_UNNAMED: Final = "object-not-named"
+RECORDS_INTACT: Final = "records-intact"
 PARQUET: Final = "parquet-unreadable"
 COLUMNS: Final = "columns"
 SALT_SEED: Final = "salt-seed"
@@ -92,7 +93,8 @@ MEANINGS: Final = MappingProxyType(
         OBJECT_SIZE: "an object has another size than its entry says",
         OBJECT_HASH: "an object's SHA-256 is not the one in its entry",
         OBJECT_UNNAMED: "an object that no entry names",
-        PARQUET: "a file whose bytes are as sealed is no Parquet that can be read",
+        RECORDS_INTACT: "a file's bytes differ, but its rows still hash to the sealed root",
+        PARQUET: "a file is no Parquet that can be read",
         COLUMNS: "a file has a column of a type or name that the format does not have",
         SALT_SEED: "a file's salt seed is absent or malformed",
         ROW_COUNT: "a file has another number of rows than its entry says",
