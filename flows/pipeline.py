@@ -30,6 +30,7 @@ from tasks.validate import validate
 if TYPE_CHECKING:
     from tasks.catalog.catalog import Catalog
 
+TOO_MANY_DATES = "drop.too_many_dates"
 Progress = Callable[[str], None]
 _KEY_DATE = re.compile(r"(?<!\d)(20\d\d)[-/]?(0[1-9]|1[0-2])[-/]?(0[1-9]|[12]\d|3[01])(?!\d{3})")
 
@@ -107,6 +108,7 @@ def deliver_batch(
     contract = runtime.contract(source)
     place = landing or runtime.landing(source)
     year = _shard(runtime)
+    hold = None
     while True:
         catalog.sync()
         planned_seq = catalog.tail(year, source).source_seq
@@ -116,14 +118,15 @@ def deliver_batch(
         )
         if batch is None:
             return []
-        redacted = _judge(runtime, contract, batch, catalog)
+        redacted = _judge(runtime, contract, batch, catalog, hold)
         try:
             return [_seal(runtime, contract, redacted, catalog, year, planned_seq)]
         except OvertakenError:
             continue
         except EntryTooLargeError:
             if len(drops) == 1:
-                raise
+                hold = TOO_MANY_DATES  # one drop cannot be split; its lines go to quarantine, as one file
+                continue
             middle = len(drops) // 2
             halves = drops[:middle], drops[middle:]
             return [
@@ -195,7 +198,9 @@ def _without_known(batch: ReadBatch, catalog: Catalog) -> ReadBatch | None:
     return batch.keep([i for i, is_known in enumerate(known) if not is_known]) if any(known) else batch
 
 
-def _judge(runtime: Runtime, contract: Contract, batch: ReadBatch, catalog: Catalog) -> RedactedBatch:
+def _judge(
+    runtime: Runtime, contract: Contract, batch: ReadBatch, catalog: Catalog, hold: str | None
+) -> RedactedBatch:
     validated = validate(
         batch,
         contract,
@@ -203,6 +208,7 @@ def _judge(runtime: Runtime, contract: Contract, batch: ReadBatch, catalog: Cata
             contract.source, dates, candidates
         ),
         fingerprint_key=runtime.keyring.secret("fingerprint"),
+        hold=hold,
     )
     return redact(validated, contract, runtime.keyring)
 

@@ -21,19 +21,19 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
 
     running = start_s3(tmp_path_factory.mktemp("seaweedfs"))
     yield running
-    running.server.stop()
+    running.server.stop(grace=0)  # its data go with the session
 
 
 @pytest.fixture
 def worm_store(s3: S3) -> S3Store:
-    """A fresh bucket with Object Lock and a default retention of a day."""
-    return s3.bucket(lock_days=1)
+    """An empty place in a bucket with Object Lock and a default retention of a day."""
+    return s3.fresh("indelible")
 
 
 @pytest.fixture
 def landing_store(s3: S3) -> S3Store:
-    """A fresh bucket with versions and without locks."""
-    return s3.bucket()
+    """An empty place in a bucket with versions and without locks."""
+    return s3.fresh("landing")
 
 
 @pytest.fixture

@@ -103,7 +103,7 @@ def _treatment(custom: Properties) -> Treatment:
     value = custom.text("treatment") or "keep"
     if value in {"hash", "sha256", "sha1", "md5", "blake2b"}:
         custom.fault("treatment", f"`{value}`: a plain hash of personal data is reversible; use pseudonym")
-        return "drop"
+        return "pseudonym"
     return cast(Treatment, custom.choice("treatment", get_args(Treatment), "keep"))
 
 

@@ -1,4 +1,4 @@
-"""The part of a log that may be shown to others: the entries under its newest checkpoint, checked against it."""
+"""The part of a log that may be shown to others: entries under its newest checkpoint, checked against it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class SignedLog:
             raise VerificationError(
                 "root-mismatch",
                 f"the entries of log/{self.year} do not give the root of its newest checkpoint",
-                next_step="Run `indelible verify`: the log was damaged or changed, and must not be handed out so.",
+                next_step="Run `indelible verify`: the log was damaged or changed.",
             )
         return entries
 

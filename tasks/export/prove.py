@@ -110,7 +110,7 @@ def _locate(store: ObjectStore, wanted: RecordId, verifier_of: VerifierOf) -> _P
         for index, *_ in _naming(reader.sequence(store, year, size), wanted):
             raise NotFoundError(
                 f"record {wanted} is sealed as entry {index} of log/{year}, but no checkpoint covers it yet",
-                next_step="Run `indelible deliver` for its source, which signs the next checkpoint; then prove again.",
+                next_step="Run `indelible deliver` for its source, which signs a checkpoint; then repeat.",
             )
     raise NotFoundError(
         f"no sealed file has the record id {wanted}",
@@ -118,7 +118,9 @@ def _locate(store: ObjectStore, wanted: RecordId, verifier_of: VerifierOf) -> _P
     )
 
 
-def _naming(entries: Iterator[tuple[int, bytes]], wanted: RecordId) -> Iterator[tuple[int, bytes, SealEntry, int]]:
+def _naming(
+    entries: Iterator[tuple[int, bytes]], wanted: RecordId
+) -> Iterator[tuple[int, bytes, SealEntry, int]]:
     """Entries that name the file, with its place in them. Most entries are passed over without parsing."""
     needle = wanted.file.encode()
     for index, data in entries:

@@ -8,13 +8,12 @@ from fnmatch import fnmatchcase
 
 from tasks.batch import Drop
 from tasks.contracts.model import Contract
-from tasks.storage.protocol import ObjectInfo, ObjectStore
-
+from tasks.storage.protocol import ObjectInfo, Readable
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def list_drops(landing: ObjectStore, contract: Contract) -> Iterator[Drop]:
+def list_drops(landing: Readable, contract: Contract) -> Iterator[Drop]:
     """The drops of a source, in the order of their keys.
 
     Only the contract's own patterns decide: nothing is hidden because of its name.

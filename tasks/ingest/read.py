@@ -17,7 +17,7 @@ from tasks.ingest.inflate import Inflated, inflate
 from tasks.ingest.limits import Limits
 from tasks.ingest.lines import index_lines, sort_lines
 from tasks.ingest.units import Places, SetAside
-from tasks.storage.protocol import ObjectStore
+from tasks.storage.protocol import Readable
 
 _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -26,7 +26,7 @@ _CHUNK_BYTES = 16 << 20
 _CHUNK_LINES = 65_536
 
 
-def read_batch(landing: ObjectStore, contract: Contract, drops: Sequence[Drop], limits: Limits) -> ReadBatch:
+def read_batch(landing: Readable, contract: Contract, drops: Sequence[Drop], limits: Limits) -> ReadBatch:
     """Read drops of one source into columns, without losing a line.
 
     Holds the decompressed bytes of all `drops`; `listing.plan` bounds how much that is.

@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 # What a pattern may have taken along because ids stand glued to it.
-_GLUED: Final = re.compile(r"^(?:%[0-9A-Fa-f]{2}|\\[nrt])")
+_GLUED: Final = re.compile(r"^(?:%[0-9A-Fa-f]{2}|\\+u[0-9A-Fa-f]{4}|\\+[a-z])")
 _SEPARATOR: Final = re.compile(r"%20|[ +-]")
 _CARD_DIGITS: Final = range(13, 20)
 _IBAN_CHARACTERS: Final = range(15, 35)

@@ -43,13 +43,13 @@ class Detector:
     check: Callable[[str], str] | None = None
 
 
-# A JSON escape sequence, and a position where a token may begin: after anything that cannot belong to
-# it, after an escape, after a percent-encoded byte.
-_ESCAPE: Final = r"\\(?:u[0-9A-Fa-f]{4}|[^u])"
+# A JSON escape sequence at any depth of nesting.
+_ESCAPE: Final = r"(?:\\+(?:u[0-9A-Fa-f]{4}|[^u\\])|(?:\\\\)+u?)"
 _ENCODED: Final = r"%[0-9A-Fa-f]{2}"
 
 
 def _after(not_in: str) -> str:
+    """Where a token may begin: not after its own characters; after an escape or an encoded byte."""
     return rf"((?:^|[^\\{not_in}]|{_ENCODED}|{_ESCAPE})(?:{_ESCAPE})*)"
 
 
@@ -113,7 +113,7 @@ _NAME: Final = r"(?:[A-Za-z0-9_+=,.@-]|%40|%2[Bb])"
 _COLON: Final = r"(?::|%3[Aa])"
 _SLASH: Final = r"(?:\\?/|%2[Ff])"
 _GAP: Final = r"(?:[ +-]|%20)?"
-_GLUED: Final = r"(?:%[0-9A-Fa-f]{2}|\\[nrt]|\b)"
+_GLUED: Final = r"(?:%[0-9A-Fa-f]{2}|\\+u[0-9A-Fa-f]{4}|\\+[a-z]|\b)"
 _LIKELY_LOGIN: Final = r"[A-Za-z]{2,32}[._][A-Za-z]{1,32}[0-9]{0,8}|[A-Za-z]{2,32}[0-9]{2,8}"
 
 # Personal data by its form.
@@ -161,13 +161,16 @@ PERSONAL: Final = (
     Detector(
         "phone",
         r"(?:\+|%2[Bb])[1-9]",
-        _after("0-9A-Za-z+") + r"(?:\+|%2[Bb])[1-9](?:(?:[ .()-]{0,2}|%20)[0-9]){7,14}\b",
+        _after("0-9A-Za-z+") + r"(?:\+|%2[Bb])[1-9](?:(?:[ .()-]{0,2}|%20)[0-9]){6,14}\b",
         "${1}[phone]",
     ),
     Detector(
         "phone",
-        r"[0-9]{3}\)? ?[-.]?[0-9]{3}[-.][0-9]{4}",
-        _after("0-9A-Za-z._/+-") + r"(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}-)[0-9]{3}-[0-9]{4}\b",
+        r"[0-9](?:-|\.|\) ?|%29\+?|%20)[0-9]{3,4}[ .+-][0-9]{3,4}",
+        _after("0-9A-Za-z._/+-")
+        + r"(?:(?:\(|%28)[0-9]{2,4}(?:\)|%29)[ +]?[0-9]{3,4}[ +-][0-9]{3,4}"
+        + r"|(?:(?:00)?1-)?[2-9][0-9]{2}-[0-9]{3}-[0-9]{4}|[2-9][0-9]{2}\.[0-9]{3}\.[0-9]{4})"
+        + r"(?:x[0-9]{1,5})?\b",
         "${1}[phone]",
     ),
     Detector(

@@ -97,11 +97,15 @@ class EmbeddedStore:
             write_private(self._dir / "identities.json", identities(settings["credentials"]))
             self._make_ready(self._spawn(settings["ports"]))
 
-    def stop(self) -> None:
-        """End the server, if it is ours; its data stay."""
+    def stop(self, *, grace: float = STOP_SECONDS) -> None:
+        """End the server, if it is ours; its data stay.
+
+        Args:
+            grace: seconds it gets to end by itself before it is killed.
+        """
         if self._dir.is_dir():
             with self._exclusively():
-                self._end()
+                self._end(grace)
 
     @property
     def _settings_file(self) -> Path:
@@ -201,28 +205,33 @@ class EmbeddedStore:
         """The server's process, if it lives and its command line names our data."""
         try:
             pid = int(self._pid_file.read_text())
-            with suppress(ChildProcessError):  # a child that ended stays until somebody asks
-                os.waitpid(pid, os.WNOHANG)
             command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except (OSError, ValueError):
             return None
         return pid if os.fsencode(f"-dir={self._data}") in command else None
 
-    def _end(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            end = time.monotonic() + STOP_SECONDS
+    def _end(self, grace: float = STOP_SECONDS) -> None:
+        for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, STOP_SECONDS)):
+            end = time.monotonic() + patience
             pid = self._pid()
             if pid is None:
                 break
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
-            while self._pid() is not None and time.monotonic() < end:
+            while _exists(pid) and time.monotonic() < end:
                 time.sleep(0.02)
         self._pid_file.unlink(missing_ok=True)
 
 
 def _new_settings() -> dict[str, Any]:
     return {"credentials": new_credentials(), "ports": free_ports()}
+
+
+def _exists(pid: int) -> bool:
+    """Whether the process is there, and so may hold its ports, even when it is about to end."""
+    with suppress(ChildProcessError):  # a child of ours that ended stays until somebody asks
+        os.waitpid(pid, os.WNOHANG)
+    return Path(f"/proc/{pid}").exists()
 
 
 def _binary() -> str | None:

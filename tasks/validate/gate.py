@@ -109,13 +109,21 @@ def evidence(contract: Contract, result: Mapping[str, Any], batch: Mapping[str, 
 
 def _validate(frame: pl.DataFrame, contract: Contract, rules: tuple[Rule, ...]) -> dict[str, Any]:
     import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
+    from great_expectations.data_context.types.base import (
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
     from great_expectations.expectations.metadata_types import FailureSeverity
 
     from tasks.validate.duckdb_source import ROW, DuckDBSource, ExpectRowsToSatisfyContractRule
 
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
+    config = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+        progress_bars=ProgressBarsConfig(globally=False, metric_calculations=False),
+        analytics_enabled=False,
+    )
+    context = gx.get_context(mode="ephemeral", project_config=config)
     source = DuckDBSource(name="memory", connection_string="duckdb:///:memory:")
     source._data_context = context
     columns = [field.name for field in contract.fields] + [EXTRA, TYPE_FAULTS]

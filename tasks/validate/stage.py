@@ -7,7 +7,7 @@ puts every row into quarantine.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final
 
 import polars as pl
@@ -32,16 +32,26 @@ HELD: Final = "batch.held"
 _ASIDE: Final = (*COORDINATES, "disposition", "rules")
 
 
+# Which of some fingerprints are sealed already, given the event dates (`YYYY-MM-DD`) that they belong to.
+KnownFingerprints = Callable[[Collection[str], pl.Series], Collection[str]]
+
+
 def validate(
-    batch: ReadBatch, contract: Contract, *, known_fingerprints: Collection[str], fingerprint_key: bytes
+    batch: ReadBatch,
+    contract: Contract,
+    *,
+    known_fingerprints: KnownFingerprints,
+    fingerprint_key: bytes,
+    hold: str | None = None,
 ) -> ValidatedBatch:
     """Judge a batch by its contract.
 
     Args:
         batch: what the reader made of the drops.
         contract: the source's contract.
-        known_fingerprints: fingerprints of records that are sealed already; a set.
+        known_fingerprints: tells which records are sealed already.
         fingerprint_key: secret of the record fingerprints, 16 to 64 bytes.
+        hold: a reason, as a rule name, to hold the batch whatever its rows are like.
 
     Returns:
         The accepted rows, every other line with its disposition, and the gate's evidence.
@@ -60,9 +70,10 @@ def validate(
     violations = dict(verdict.violations)
     for name, rows in name_counts(unread["rules"]).items():
         violations[name] = violations.get(name, 0) + rows
-    if held:
-        violations[HELD] = judged
-        accepted, aside = _hold(batch, contract, verdict)
+    if held or hold:
+        held, rule = True, hold or HELD
+        violations[rule] = judged
+        accepted, aside = _hold(batch, contract, verdict, rule)
     else:
         accepted, aside = _split(batch, contract, verdict, known_fingerprints, fingerprint_key)
     summary = {
@@ -84,7 +95,7 @@ def validate(
 
 
 def _split(
-    batch: ReadBatch, contract: Contract, verdict: Verdict, known: Collection[str], secret: bytes
+    batch: ReadBatch, contract: Contract, verdict: Verdict, known: KnownFingerprints, secret: bytes
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     rows = (
         batch.frame.filter(~verdict.failed)
@@ -95,22 +106,25 @@ def _split(
     if not contract.key:
         return rows, pl.concat([batch.set_aside.select(_ASIDE), failing])
     rows = rows.with_columns(fingerprints(rows, batch.drops, contract.key, secret))
-    again = repeated(rows[FINGERPRINT], known)
+    dates = rows[TIME].dt.date().unique().cast(pl.String).to_list()
+    again = repeated(rows[FINGERPRINT], known(dates, rows[FINGERPRINT].drop_nulls()))
     copies = rows.filter(again)
     no_rules = pl.repeat(pl.lit([], dtype=pl.List(pl.String)), copies.height, eager=True)
     aside = pl.concat([batch.set_aside.select(_ASIDE), failing, _aside(copies, "duplicate", no_rules)])
     return rows.filter(~again), aside
 
 
-def _hold(batch: ReadBatch, contract: Contract, verdict: Verdict) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Every line that is not blank goes to quarantine, with `batch.held` after what it broke itself."""
+def _hold(
+    batch: ReadBatch, contract: Contract, verdict: Verdict, rule: str
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Every line that is not blank goes to quarantine, with the reason after what it broke itself."""
     nothing: list[str] = []
     good = batch.frame.filter(~verdict.failed)
     passed = _aside(good, "quarantined", pl.Series([nothing] * good.height, dtype=pl.List(pl.String)))
     failing = _aside(batch.frame.filter(verdict.failed), "quarantined", verdict.rules)
     every = pl.concat([batch.set_aside.select(_ASIDE), passed, failing]).with_columns(
         pl.when(pl.col("disposition") == "quarantined")
-        .then(pl.col("rules").list.concat(pl.lit([HELD], dtype=pl.List(pl.String))))
+        .then(pl.col("rules").list.concat(pl.lit([rule], dtype=pl.List(pl.String))))
         .otherwise(pl.col("rules"))
     )
     empty = _timed(batch.frame.clear(), contract)

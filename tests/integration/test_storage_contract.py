@@ -1,4 +1,4 @@
-"""What every adapter guarantees, asked of a directory, of a WORM bucket and of a prefix in a plain bucket."""
+"""What every adapter guarantees, asked of a directory, of a WORM bucket and of a plain bucket."""
 
 from __future__ import annotations
 
@@ -12,14 +12,9 @@ from tasks.storage import ObjectStore
 from tests.support.s3 import S3
 
 
-@pytest.fixture(params=["local_store", "worm_store", "prefix_store"])
+@pytest.fixture(params=["local_store", "worm_store", "landing_store"])
 def store(request: pytest.FixtureRequest) -> ObjectStore:
     return request.getfixturevalue(request.param)  # type: ignore[no-any-return]
-
-
-@pytest.fixture
-def prefix_store(s3: S3) -> ObjectStore:
-    return s3.bucket(prefix="some/where")
 
 
 def test_what_was_created_reads_back(store: ObjectStore) -> None:

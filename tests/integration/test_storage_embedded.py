@@ -16,14 +16,16 @@ from tasks.errors import UsageError
 from tasks.storage.embedded import EmbeddedStore, supported
 from tasks.storage.embedded_config import GRPC_OFFSET
 from tasks.storage.s3 import S3Store
+from tests.support.s3 import S3
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[EmbeddedStore]:
+    """A server that the test may harm. The others look at the one of the session."""
     embedded = EmbeddedStore(tmp_path / "state with spaces")
     embedded.start()
     yield embedded
-    embedded.stop()
+    embedded.stop(grace=0)
 
 
 def _store(server: EmbeddedStore) -> S3Store:
@@ -51,38 +53,39 @@ def _listening(pid: int) -> list[tuple[str, int]]:
     return found
 
 
-def test_every_port_is_on_loopback(server: EmbeddedStore) -> None:
-    listening = _listening(_pid(server))
+def test_every_port_is_on_loopback(s3: S3) -> None:
+    listening = _listening(_pid(s3.server))
     assert {address for address, _ in listening} == {"0100007F"}
     ports = {port for _, port in listening}
     assert len(ports) == 10
     assert all(port + GRPC_OFFSET in ports for port in ports if port < 22_000)
 
 
-def test_only_its_owner_reads_the_state(server: EmbeddedStore) -> None:
+def test_only_its_owner_reads_the_state(s3: S3) -> None:
     for name in ("store.json", "identities.json"):
-        assert stat.S_IMODE((server.log_file.parent / name).stat().st_mode) == 0o600
+        assert stat.S_IMODE((s3.server.log_file.parent / name).stat().st_mode) == 0o600
 
 
-def test_no_secret_is_logged(server: EmbeddedStore) -> None:
-    log = server.log_file.read_text()
-    assert "-master.telemetry=false" in Path(f"/proc/{_pid(server)}/cmdline").read_text()
+def test_no_secret_is_logged(s3: S3) -> None:
+    log = s3.server.log_file.read_text()
+    assert "-master.telemetry=false" in Path(f"/proc/{_pid(s3.server)}/cmdline").read_text()
     for identity in ("admin", "writer", "reader"):
-        assert server.credentials(identity).secret_key not in log
+        assert s3.server.credentials(identity).secret_key not in log
 
 
-def test_a_second_start_changes_nothing(server: EmbeddedStore) -> None:
-    pid, endpoint = _pid(server), server.endpoint
-    EmbeddedStore(server.log_file.parent).start()
-    assert (_pid(server), server.endpoint) == (pid, endpoint)
+def test_a_second_start_changes_nothing(s3: S3) -> None:
+    pid, endpoint = _pid(s3.server), s3.server.endpoint
+    EmbeddedStore(s3.server.log_file.parent).start()
+    assert (_pid(s3.server), s3.server.endpoint) == (pid, endpoint)
 
 
-def test_data_and_keys_outlive_a_kill_and_a_port_that_was_taken(server: EmbeddedStore) -> None:
+def test_data_and_keys_outlive_a_kill_and_a_lost_port(server: EmbeddedStore) -> None:
     made = _store(server).create("a", b"x", retain_until=None)
     keys, endpoint = server.credentials("writer"), server.endpoint
-    os.kill(_pid(server), signal.SIGKILL)
-    while server.running:
-        pass
+    pid = _pid(server)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    assert not server.running
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", int(endpoint.rsplit(":", 1)[1])))
@@ -91,18 +94,18 @@ def test_data_and_keys_outlive_a_kill_and_a_port_that_was_taken(server: Embedded
     assert server.endpoint != endpoint
     assert server.credentials("writer") == keys
     assert _store(server).read("a", made.version_id) == b"x"
-
-
-def test_stop_spares_a_process_that_is_not_ours(server: EmbeddedStore) -> None:
-    pid_file = server.log_file.parent / "seaweedfs.pid"
-    ours = pid_file.read_text()
-    pid_file.write_text(f"{os.getpid()}\n")
-    assert not server.running
-    server.stop()  # would end this test run
-    assert not pid_file.exists()
-    pid_file.write_text(ours)
+    endpoint = server.endpoint
     server.stop()
     assert not server.running
+    server.start()
+    assert server.endpoint == endpoint
+
+
+def test_a_process_that_is_not_ours_is_spared(tmp_path: Path) -> None:
+    server = EmbeddedStore(tmp_path)
+    (tmp_path / "seaweedfs.pid").write_text(f"{os.getpid()}\n")
+    assert not server.running
+    server.stop()  # would end this test run
 
 
 def test_there_is_no_endpoint_before_the_first_start(tmp_path: Path) -> None:

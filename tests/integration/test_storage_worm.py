@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
@@ -105,7 +104,7 @@ def test_a_server_that_is_away_is_unavailable() -> None:
 
 
 def test_the_probe_passes_on_a_server_that_enforces(s3: S3) -> None:
-    findings = probe(s3.store("indelible", "probed", identity="writer"), prefix="probe")
+    findings = probe(s3.fresh("indelible", "writer"), prefix="probe")
     assert {f.code: f.ok for f in findings} == dict.fromkeys(
         (
             "clock",
@@ -141,16 +140,15 @@ def test_the_probe_says_that_a_directory_is_not_worm(local_store: LocalStore) ->
 
 
 @pytest.fixture
-def moto_endpoint() -> Iterator[str]:
+def moto_endpoint() -> str:
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    return f"http://{host}:{port}"  # its daemon thread ends with the session: stop() waits 10 s for clients
 
 
 def test_the_probe_names_a_server_that_lets_a_lock_be_shortened(moto_endpoint: str) -> None:
-    store = open_store("s3://b", endpoint=moto_endpoint, access_key="a", secret_key="b")
+    store = open_store("s3://canaries", endpoint=moto_endpoint, access_key="a", secret_key="b")
     assert isinstance(store, S3Store)
     ensure_bucket(store, lock_days=1)
     failed = [f for f in probe(store, prefix="probe") if not f.ok]

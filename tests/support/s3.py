@@ -1,4 +1,4 @@
-"""One real S3 server for a test session, and fresh buckets in it."""
+"""One real S3 server for a test session, and empty places in it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tasks.storage.bucket import ensure_bucket
 from tasks.storage.embedded import EmbeddedStore
 from tasks.storage.s3 import S3Store
 
 
 @dataclass(frozen=True)
 class S3:
-    """A running server. `bucket` makes a store on a new bucket, with an administrator's credentials."""
+    """A running server with the buckets `indelible` (Object Lock) and `landing`."""
 
     server: EmbeddedStore
 
@@ -22,13 +21,13 @@ class S3:
         return self.server.endpoint
 
     def store(self, bucket: str, prefix: str = "", identity: str = "admin") -> S3Store:
+        """A store with the credentials of `admin`, `writer` or `reader`."""
         keys = asdict(self.server.credentials(identity))
         return S3Store(bucket, prefix, endpoint=self.endpoint, **keys)
 
-    def bucket(self, *, lock_days: int | None = None, prefix: str = "") -> S3Store:
-        store = self.store(f"t-{uuid.uuid4().hex[:16]}", prefix)
-        ensure_bucket(store, lock_days=lock_days)
-        return store
+    def fresh(self, bucket: str, identity: str = "admin") -> S3Store:
+        """A store under a prefix that nobody used. A new bucket would take half a second."""
+        return self.store(bucket, f"t-{uuid.uuid4().hex[:16]}", identity)
 
 
 def start_s3(directory: Path) -> S3:

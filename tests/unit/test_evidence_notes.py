@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from base64 import b64encode
+
 import pytest
 
 from tasks.errors import VerificationError
@@ -19,6 +21,8 @@ WITNESS = CosignatureSigner("w.example", private_key("witness"))
 STRANGER = NoteSigner("stranger.example", private_key("stranger"))
 TEXT = Checkpoint("log.example", 5, bytes(32)).text()
 SIGNED = make_note(TEXT, LOG.sign(TEXT))
+
+RETYPED = f"log.example+{LOG.verifier.key_id.hex()}+" + b64encode(b"\x04" + LOG.verifier.public_key).decode()
 
 
 def reason(note: bytes) -> str:
@@ -109,6 +113,7 @@ def test_vkeys_come_back() -> None:
         LOG.vkey.upper(),
         "+" + LOG.vkey.split("+", 1)[1],
         "n+00000000+",
+        RETYPED,
     ],
 )
 def test_what_is_no_log_key_is_refused(vkey: str) -> None:
@@ -134,6 +139,7 @@ def test_checkpoints_come_back() -> None:
         "",
         TEXT[:-1],
         TEXT + "extension\n",
+        TEXT + "extension",
         TEXT + "\n",
         "\n" + TEXT.split("\n", 1)[1],
         TEXT.replace("\n5\n", "\n05\n"),

@@ -149,6 +149,13 @@ def test_a_file_of_another_form_is_malformed(old: bytes, new: bytes) -> None:
     assert error.value.reason in {"malformed-proof", "malformed-note", "checkpoint-signature-bad"}
 
 
+def test_a_proof_without_its_checkpoint_is_malformed() -> None:
+    head, _, _ = build(record_proof()[0]).partition(b"\n\n")
+    with pytest.raises(VerificationError) as error:
+        parse(head)
+    assert error.value.reason == "malformed-proof"
+
+
 def test_a_plain_tlog_proof_is_not_a_record_proof() -> None:
     outer = parse_tlog_proof(build(record_proof()[0]))
     with pytest.raises(VerificationError) as error:

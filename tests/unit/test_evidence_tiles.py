@@ -117,11 +117,11 @@ def test_a_store_that_is_away_is_no_finding() -> None:
         TileReader(away, 5).root()
 
 
-@pytest.mark.parametrize("cut", [slice(0, -1), slice(0, -32), slice(0, 0)])
-def test_a_cut_tile_is_malformed(cut: slice) -> None:
+@pytest.mark.parametrize("size", [0, 31, 43 * 32, 44 * 32 - 1, 44 * 32 + 1, 45 * 32, 256 * 32])
+def test_a_tile_of_another_length_is_malformed(size: int) -> None:
     log = grown(300)
     path = "tile/0/001.p/44"
-    log.objects[path] = log.objects[path][cut]
+    log.objects[path] = (log.objects[path] * 6)[:size]
     with pytest.raises(VerificationError) as error:
         log.reader().root()
     assert error.value.reason == "malformed-tile"

@@ -1,4 +1,4 @@
-"""Servers that answer wrongly, late or not at all: what `create` makes of it. The transport is a fake server."""
+"""Servers that answer wrongly, late or not at all, and what `create` makes of it. The server is a fake."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_equal_bytes_that_this_call_did_not_write_are_already_there(
 
 
 def test_a_conflict_is_asked_again_and_proves_nothing(store: S3Store, server: FakeServer) -> None:
-    """S3 answers 409 when two conditional writes meet; only the next answer tells whether something is there."""
+    """S3 answers 409 when two conditional writes meet; only the next answer tells who won."""
     server.before = [answer(409, "ConditionalRequestConflict")]
     assert store.create("a", b"x", retain_until=UNTIL).size == 1
     server.before = [answer(409, "ConditionalRequestConflict")]

@@ -1,0 +1,210 @@
+"""What a person reads in the Prefect UI after a run: receipts in Markdown, with sums that add up.
+
+Counts, rule names and log coordinates only. Nothing that a record, a key of a drop or a sender holds may get
+here: artifacts lie in Prefect's database, which is neither locked nor redacted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from prefect.artifacts import create_markdown_artifact
+
+from flows.receipts import BatchReceipt, CheckpointReceipt
+from tasks.storage import ObjectStore
+from tasks.verify.report import Report, Verdict
+
+MAX_ROWS: Final = 100
+AFTER_HOLD: Final = (
+    "`indelible quarantine list`, correct the contract or the sender, then `indelible quarantine replay`."
+)
+_SUMS: Final = ("lines", "accepted", "quarantined", "duplicate", "blank")
+
+
+def publish(key: str, markdown: str, description: str) -> None:
+    """Attach a text to the run that is under way. Runs of one key make up a history in the UI."""
+    name = re.sub(r"[^a-z0-9]+", "-", key.lower()).strip("-")
+    create_markdown_artifact(markdown, key=name, description=description)
+
+
+def sentence(receipt: BatchReceipt) -> str:
+    """One batch in one line."""
+    return (
+        f"{'held' if receipt.held else 'sealed'} as entry {receipt.entry}: {receipt.drops:,} drops, "
+        f"{receipt.lines:,} lines = {receipt.accepted:,} accepted + {receipt.quarantined:,} quarantined"
+        f" + {receipt.duplicate:,} duplicate + {receipt.blank:,} blank"
+    )
+
+
+def delivery(
+    source: str, receipts: Sequence[BatchReceipt], checkpoint: CheckpointReceipt, store: ObjectStore
+) -> str:
+    """The receipt of a delivery or a replay."""
+    held = sum(receipt.held for receipt in receipts)
+    parts = [f"# {_headline(source, len(receipts), held)}"]
+    if receipts:
+        parts += ["## What came, and what became of it", _sums(receipts)]
+        parts += _held(receipts) + _quarantine(receipts) + _findings(receipts)
+        parts += ["## Log entries", _entries(receipts)]
+    parts += ["## What proves it", _proof(checkpoint, store)]
+    return "\n\n".join(parts) + "\n"
+
+
+def backfill(source: str, reason: str, runs: Sequence[tuple[str, str]]) -> str:
+    """What a backfill started: a run a day, by day and run name."""
+    rows = ((day, f"`{name}`") for day, name in runs[:MAX_ROWS])
+    parts = [
+        f"# {source}: {_count(len(runs), 'day')} asked for",
+        f"Reason given: {_inline(reason)}",
+        _table(("day", "run"), rows),
+    ]
+    if len(runs) > MAX_ROWS:
+        parts.append(f"and {len(runs) - MAX_ROWS:,} more.")
+    parts.append("Asking again for the same days and reason starts nothing twice. Each run leaves a receipt.")
+    return "\n\n".join(parts) + "\n"
+
+
+def verification(report: Report) -> str:
+    """What a verification looked at and found."""
+    parts = [f"# {'Everything is as it was sealed' if report.ok else 'Evidence does not hold'}"]
+    parts += ["## What was checked", _table(("kind", "number"), _numbers(report.counted), right=1)]
+    parts += [_table(("log", "entries", "signed", "root"), _shards(report))]
+    found = [f for f in report.findings if f.verdict is not Verdict.NOT_SEALED_YET]
+    if found:
+        rows = [
+            (f.verdict.value, f"`{f.reason}`", f"`{f.path}`", _inline(f.sentence)) for f in found[:MAX_ROWS]
+        ]
+        parts += ["## Findings", _table(("verdict", "reason", "object", "what"), rows)]
+        total = sum(
+            count for verdict, count in report.totals.items() if verdict is not Verdict.NOT_SEALED_YET
+        )
+        parts += [f"and {total - MAX_ROWS:,} more."] if total > MAX_ROWS else []
+    parts.append("Check it yourself, or let an auditor do so on a copy:")
+    parts.append("```\nindelible verify\nindelible-verify COPY --policy POLICY\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+def bundle(summary: Mapping[str, Any]) -> str:
+    """Where an evidence bundle lies and how an auditor checks it."""
+    rows = [
+        ("period", f"{summary['since']} to {summary['until']}, both included"),
+        ("sources", ", ".join(summary["sources"])),
+        *((name, f"{summary[name]:,}") for name in ("batches", "members", "bytes")),
+        ("bundle", f"`{summary['bundle']}`"),
+        ("policy", f"`{summary['policy']}`"),
+    ]
+    parts = [
+        f"# Evidence of {summary['since']} to {summary['until']}",
+        _table(("", ""), rows),
+        "Give the auditor the bundle, and the policy by another way: it names the key to trust.",
+        f"```\nindelible-verify {summary['bundle']} --policy {summary['policy']}\n```",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _headline(source: str, batches: int, held: int) -> str:
+    if not batches:
+        return f"{source}: nothing new"
+    if held:
+        return f"{source}: {held} of {_count(batches, 'batch')} held"
+    return f"{source}: {_count(batches, 'batch')} sealed"
+
+
+def _sums(receipts: Sequence[BatchReceipt]) -> str:
+    total = {name: sum(getattr(r, name) for r in receipts) for name in (*_SUMS, "drops", "bytes", "files")}
+    rows = [(name, f"{total[name]:,}") for name in _SUMS[1:]]
+    rows.append(("**lines**", f"**{total['lines']:,}**"))
+    came = f"{_count(total['drops'], 'drop')}, {total['bytes']:,} bytes"
+    return f"{came}, in {_count(total['files'], 'sealed file')}.\n\n" + _table(
+        ("became", "lines"), rows, right=1
+    )
+
+
+def _held(receipts: Sequence[BatchReceipt]) -> list[str]:
+    entries = [str(receipt.entry) for receipt in receipts if receipt.held]
+    if not entries:
+        return []
+    return [
+        "## Held",
+        f"Log entries {', '.join(entries[:MAX_ROWS])} failed their contract's gate. All their lines are "
+        "sealed in quarantine, encrypted: none is lost, and none is in the published tables.",
+        f"Next: {AFTER_HOLD}",
+    ]
+
+
+def _quarantine(receipts: Sequence[BatchReceipt]) -> list[str]:
+    rules: Counter[str] = Counter()
+    for receipt in receipts:
+        rules.update(receipt.rules)
+    if not rules:
+        return []
+    rows = ((f"`{rule}`", f"{count:,}") for rule, count in rules.most_common(MAX_ROWS))
+    note = "A line that breaks several rules counts under each."
+    return ["## Set aside, by rule", _table(("rule", "lines"), rows, right=1), note]
+
+
+def _findings(receipts: Sequence[BatchReceipt]) -> list[str]:
+    flags = sorted({flag for receipt in receipts for flag in receipt.flags})
+    unknown = len({name for receipt in receipts for name in receipt.unknown_fields})
+    found = [f"`{flag}`" for flag in flags]
+    # Names of unknown fields come from the sender, and a sender may put anything there.
+    found += [f"{_count(unknown, 'field')} that the contract does not name"] if unknown else []
+    return ["## Also found", "\n".join(f"- {text}" for text in found)] if found else []
+
+
+def _entries(receipts: Sequence[BatchReceipt]) -> str:
+    names = ("entry", "state", "drops", *_SUMS)
+    rows = [
+        (
+            f"{r.shard}/{r.entry}",
+            "**held**" if r.held else "sealed",
+            f"{r.drops:,}",
+            *(f"{getattr(r, name):,}" for name in _SUMS),
+        )
+        for r in receipts[:MAX_ROWS]
+    ]
+    more = len(receipts) - MAX_ROWS
+    return _table(names, rows, right=6) + (f"\n\nand {more:,} more." if more > 0 else "")
+
+
+def _proof(checkpoint: CheckpointReceipt, store: ObjectStore) -> str:
+    rows = [
+        ("log", f"`{checkpoint.origin}`"),
+        ("size", f"{checkpoint.size:,} entries{'' if checkpoint.advanced else ' (unchanged)'}"),
+        ("root", f"`{checkpoint.root}`"),
+        ("catalog", f"`{checkpoint.catalog}`"),
+        ("store", f"`{store.uri}` {'(WORM)' if store.worm else '(**not WORM**)'}"),
+    ]
+    return _table(("checkpoint", ""), rows) + "\n\nCheck it yourself:\n\n```\nindelible verify\n```"
+
+
+def _numbers(counted: Mapping[str, int]) -> list[tuple[str, str]]:
+    return [(name, f"{number:,}") for name, number in sorted(counted.items())]
+
+
+def _shards(report: Report) -> list[tuple[str, str, str, str]]:
+    return [
+        (f"`{s.origin}`", f"{s.size:,}", "yes" if s.signed else "**no**", f"`{s.root}`")
+        for s in report.shards
+    ]
+
+
+def _table(names: Sequence[str], rows: Iterable[Sequence[str]], right: int = 0) -> str:
+    """A Markdown table; the last `right` columns are numbers."""
+    left = len(names) - right
+    lines = [" | ".join(names), " | ".join([":---"] * left + ["---:"] * right)]
+    lines += [" | ".join(cell.replace("|", r"\|") for cell in row) for row in rows]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
+def _count(number: int, noun: str) -> str:
+    plural = "es" if noun.endswith(("ch", "s")) else "s"
+    return f"{number:,} {noun}{'' if number == 1 else plural}"
+
+
+def _inline(text: str) -> str:
+    """Free text as one line of literal Markdown."""
+    return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", " ".join(text.split()))

@@ -1,0 +1,163 @@
+"""`indelible verify`, `prove`, `export`: check the store, prove one record, hand out a period."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from flows import evidence
+from flows.cli.common import AsJson, Endpoint, Store, err, next_step, out, print_json, runtime_with, working
+from tasks.errors import UsageError, VerificationError
+from tasks.export.controls import FRAMEWORKS
+from tasks.export.facts import OUTCOMES
+from tasks.verify.report import Report, Verdict
+
+NoRows = Annotated[bool, typer.Option("--no-rows", help="Leave out the rows of the Parquet files.")]
+PolicyFile = Annotated[
+    Path | None,
+    typer.Option("--policy", help="Trust policy; without it, this keyring's own key.", show_default=False),
+]
+FrameworkName = Annotated[
+    str | None,
+    typer.Option(
+        "--framework", help=f"Add a table of controls: {', '.join(FRAMEWORKS)}.", show_default=False
+    ),
+]
+Output = Annotated[Path, typer.Option("--output", "-o", help="File to write.", show_default=False)]
+_SHOWN = 200
+_DAY = ["%Y-%m-%d"]
+_COLOURS = {Verdict.CHANGED: "red", Verdict.MISSING: "red"}
+
+
+def verify(
+    no_rows: NoRows = False,
+    policy: PolicyFile = None,
+    store: Store = None,
+    endpoint: Endpoint = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check everything in the store against the signed log, and that no object has a second version."""
+    runtime = runtime_with(store=store, endpoint=endpoint)
+    trusted = None if policy is None else evidence.read_policy(policy)
+    with working(as_json, "verifying") as progress:
+        report = evidence.verify_store(runtime, trusted, rows=not no_rows, progress=_counter(progress))
+    key = "the policy file" if policy else "this keyring's own key"
+    if as_json:
+        store_facts = {"uri": runtime.store.uri, "worm": runtime.store.worm}
+        print_json({**report.as_dict(), "trusted": key, "store": store_facts})
+    else:
+        _print_report(report, key)
+    if not report.ok:
+        raise typer.Exit(VerificationError.exit_code)
+
+
+def prove(
+    record_id: Annotated[str, typer.Argument(help="As `indelible query` shows it.")],
+    output: Output,
+    store: Store = None,
+    endpoint: Endpoint = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write one small file that proves RECORD_ID, for anyone to check offline."""
+    runtime = runtime_with(store=store, endpoint=endpoint)
+    with working(as_json, f"proving {record_id}"):
+        proven, policy = evidence.prove_record(runtime, record_id, output)
+    command = f"indelible-verify {output} --policy {policy}"
+    if as_json:
+        names = ("record_id", "source", "path", "row", "origin", "index", "size", "sealed_at", "vkey")
+        described = {name: getattr(proven, name) for name in names}
+        print_json({**described, "file": str(output), "policy": str(policy), "next": command})
+        return
+    out.print(f"{output} ({len(proven.data):,} bytes) proves, to whoever trusts the log's key:")
+    out.print(f"  record {proven.record_id} of {proven.source} is row {proven.row} of {proven.path},")
+    out.print(f"  sealed {proven.sealed_at} as entry {proven.index} of {proven.origin},")
+    out.print(f"  which is under the signed checkpoint of {proven.size} entries.")
+    out.print("It holds the redacted record in clear. Give the policy file to the auditor by another way.")
+    next_step(command)
+
+
+def export(
+    since: Annotated[datetime, typer.Option(formats=_DAY, help="First event date.")],
+    until: Annotated[datetime, typer.Option(formats=_DAY, help="Last event date, included.")],
+    output: Output,
+    framework: FrameworkName = None,
+    store: Store = None,
+    endpoint: Endpoint = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write an evidence bundle (.zip): data, proofs, contracts, results, a report, and the verifier."""
+    if until < since:
+        raise UsageError("--until lies before --since", next_step="Swap the two dates.")
+    runtime = runtime_with(store=store, endpoint=endpoint)
+    with working(as_json, "exporting") as progress:
+        exported, policy = evidence.export(
+            runtime, since.date(), until.date(), output, framework, _counter(progress)
+        )
+    sums = exported.facts.sums()
+    command = f"indelible-verify {output} --policy {policy}"
+    if as_json:
+        retention = exported.facts.retention
+        print_json(
+            {
+                "file": str(output),
+                "bytes": exported.size,
+                "members": exported.members,
+                "since": exported.scope.since.isoformat(),
+                "until": exported.scope.until.isoformat(),
+                "created_at": exported.scope.created_at,
+                "batches": len(exported.scope.batches),
+                "sources": {source: dict(counts) for source, counts in sums.items()},
+                "locked": retention.locked,
+                "policy": str(policy),
+                "next": command,
+            }
+        )
+        return
+    batches = len(exported.scope.batches)
+    out.print(f"{output}: {exported.members} files, {exported.size:,} bytes, {batches} batches")
+    for source, counts in sums.items():
+        became = " + ".join(f"{counts[name]:,} {name}" for name in OUTCOMES)
+        out.print(f"  {source}: {counts['lines']:,} lines = {became}")
+    if not exported.facts.retention.locked:
+        out.print("[yellow]not WORM[/]: not every object is locked; the report says so")
+    next_step(command)
+
+
+def _counter(show: Callable[[str], None]) -> Callable[[str, int, int], None]:
+    return lambda stage, done, total: show(f"{stage}: {done:,} of {total:,}" if total else stage)
+
+
+def _print_report(report: Report, key: str) -> None:
+    for shard in report.shards:
+        state = "signed" if shard.signed else "[red]not proven[/]"
+        out.print(f"log {shard.year}: {shard.size} entries, {state}, root {shard.root or 'none'}")
+    names = ("objects", "bytes", "drops", "lines", "rows")
+    counts = ", ".join(f"{report.counted.get(name, 0):,} {name}" for name in names)
+    out.print(f"checked {counts}; trusting {key}")
+    if report.findings:
+        out.print(_findings(report))
+    hidden = sum(report.totals.values()) - min(len(report.findings), _SHOWN)
+    if hidden > 0:
+        err.print(f"{hidden:,} more findings; --json lists up to 1,000 of each verdict")
+    if report.ok:
+        out.print("[green]holds[/]: nothing is changed, nothing is missing")
+        next_step("indelible export --since DATE --until DATE -o evidence.zip")
+    else:
+        out.print("[bold red]does not hold[/]: keep the store as it is and compare with a copy or a bundle")
+        next_step("indelible verify --json > findings.json")
+
+
+def _findings(report: Report) -> Table:
+    table = Table(box=None, pad_edge=False, show_edge=False)
+    for name in ("verdict", "reason", "object", "what"):
+        table.add_column(name, overflow="fold")
+    for finding in report.findings[:_SHOWN]:
+        colour = _COLOURS.get(finding.verdict, "yellow")
+        cells: tuple[Any, ...] = (finding.reason, finding.path, finding.sentence)
+        table.add_row(f"[{colour}]{finding.verdict.value}[/]", *(str(c).replace("[", r"\[") for c in cells))
+    return table

@@ -1,0 +1,129 @@
+"""The flow `deliver`: plan, seal batch by batch, publish, leave a receipt.
+
+A task is a batch, never a file: a task run costs the server as much as thousands of lines cost us. Batches of
+a source follow one another, because each names the one before it in its entry. What crosses a task boundary
+is references in, receipts out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice
+from typing import Annotated, Any, Final
+
+from prefect import flow, get_run_logger, task
+from prefect import runtime as prefect_runtime
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+from pydantic import Field
+
+from flows import artifacts, pipeline
+from flows.receipts import BatchReceipt, CheckpointReceipt
+from flows.work import POLICY, opened
+from tasks.batch import Drop
+
+# A run of more would be long to watch and dear to repeat; the next run takes the rest.
+MAX_BATCHES: Final = 200
+
+Source = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+Reference = dict[str, Any]
+
+
+def run_name() -> str:
+    """`deliver-cloudtrail-2026-11-24T10:15`, or with the days where the run has a window."""
+    given = prefect_runtime.flow_run.parameters
+    since, until = given.get("since"), given.get("until")
+    if since is None and until is None:
+        return f"deliver-{given['source']}-{logical_time():%Y-%m-%dT%H:%M}"
+    return f"deliver-{given['source']}-{since or 'start'}-to-{until or 'now'}"
+
+
+def logical_time() -> datetime:
+    """When this run was due. A late run asks for the same window as a punctual one."""
+    due: datetime | None = prefect_runtime.flow_run.scheduled_start_time
+    return (due or datetime.now(UTC)).astimezone(UTC)
+
+
+@flow(name="deliver", flow_run_name=run_name, persist_result=False)
+def deliver(
+    source: Source,
+    look_back_days: Annotated[int, Field(ge=0, le=36_500)] = 0,
+    since: date | None = None,
+    until: date | None = None,
+) -> State[Any]:
+    """Deliver every drop of a source that is not sealed yet.
+
+    Late, missed, doubled and overlapping runs are harmless: what is new is decided against what is sealed.
+
+    Args:
+        source: Whose drops to deliver: the name of its data contract.
+        look_back_days: Take only drops dated at most so many days before the run. 0 takes all.
+        since: Take only drops dated on or after this day (UTC).
+        until: Take only drops dated before this day (UTC).
+    """
+    if look_back_days and since is None:
+        since = logical_time().date() - timedelta(days=look_back_days)
+    log = get_run_logger()
+    with opened() as (runtime, _):
+        batches = plan_batches(source, pipeline.Window(since, until))
+        log.info("%d batches to deliver, %d drops", len(batches), sum(map(len, batches)))
+        receipts = [receipt for batch in batches for receipt in seal_batch(source, batch)]
+        checkpoint = publish_log()
+        text = artifacts.delivery(source, receipts, checkpoint, runtime.store)
+        artifacts.publish(f"deliver-{source}", text, "Delivery receipt")
+    if len(batches) == MAX_BATCHES:
+        log.warning("there may be more than %d batches; the next run takes them", MAX_BATCHES)
+    return verdict(receipts)
+
+
+@task(name="plan", **POLICY)
+def plan_batches(source: str, window: pipeline.Window) -> list[list[Reference]]:
+    """List the landing place, leave out what is sealed, and cut the rest into batches."""
+    with opened() as (runtime, catalog):
+        pipeline.check_clock(runtime)
+        batches = pipeline.find_new(runtime, source, window, catalog)
+        return [[asdict(drop) for drop in batch] for batch in islice(batches, MAX_BATCHES)]
+
+
+@task(name="seal batch", task_run_name="seal-{source}", **POLICY)
+def seal_batch(source: str, references: Sequence[Reference]) -> list[BatchReceipt]:
+    """Read, validate, redact and seal one batch of drops."""
+    log = get_run_logger()
+    with opened() as (runtime, catalog):
+        drops = [Drop(**reference) for reference in references]
+        receipts = pipeline.deliver_batch(runtime, source, drops, catalog)
+    for receipt in receipts:
+        log.info("%s", artifacts.sentence(receipt))
+    if not receipts:
+        log.info("all %d drops were sealed meanwhile", len(references))
+    return receipts
+
+
+@task(name="publish", **POLICY)
+def publish_log() -> CheckpointReceipt:
+    """Sign a checkpoint over all that is sealed, and publish the catalog of it."""
+    with opened() as (runtime, catalog):
+        checkpoint = pipeline.publish(runtime, catalog)
+    get_run_logger().info("checkpoint %s, size %d", checkpoint.origin, checkpoint.size)
+    return checkpoint
+
+
+def verdict(receipts: Sequence[BatchReceipt]) -> State[Any]:
+    """How the run ends: a held batch ends it as `Held`, a failure by type, so that it shows red and alerts.
+
+    Everything is sealed either way, so nothing tries it again, and the next run is clean unless more is held.
+    """
+    held = [receipt for receipt in receipts if receipt.held]
+    if held:
+        entries = ", ".join(str(receipt.entry) for receipt in held[:10])
+        return Failed(
+            name="Held",
+            message=f"{len(held)} of {len(receipts)} batches failed their contract's gate; their lines are"
+            f" sealed in quarantine (log entries {entries}). Next: {artifacts.AFTER_HOLD}",
+        )
+    if not receipts:
+        return Completed(message="Nothing new: every drop is sealed.")
+    lines, accepted = (sum(getattr(r, name) for r in receipts) for name in ("lines", "accepted"))
+    return Completed(message=f"{len(receipts)} batches sealed: {accepted:,} of {lines:,} lines accepted.")

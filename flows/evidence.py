@@ -1,0 +1,189 @@
+"""The order of proving, verifying and exporting, without Prefect.
+
+Put here: how a store is read for verification, which key is trusted, what is written where. Do not put here:
+checks (`tasks.verify`), what auditors receive (`tasks.export`), options and output (the command).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+from flows.wiring import Runtime
+from tasks.errors import NotFoundError, UsageError, VerificationError
+from tasks.evidence import paths
+from tasks.evidence.policy import MAX_POLICY_BYTES, NO_QUORUM, Policy, parse_policy
+from tasks.export.bundle import Exported, export_bundle
+from tasks.export.files import whole_file
+from tasks.export.log import VerifierOf
+from tasks.export.prove import ProvenRecord, prove
+from tasks.log import reader as log_reader
+from tasks.storage.protocol import ObjectInfo, ObjectStore
+from tasks.verify.report import Findings, Report
+from tasks.verify.tree import Progress, verify
+
+EXTRA_VERSION = "extra-version"
+DELETE_MARKER = "delete-marker"
+_PREFIXES = (
+    paths.CATALOG_PREFIX,
+    paths.CONTRACTS_PREFIX,
+    paths.DATA_PREFIX,
+    paths.GATE_PREFIX,
+    paths.LEDGER_PREFIX,
+    paths.LOG_PREFIX,
+    paths.QUARANTINE_PREFIX,
+)
+_COMPARE = "Compare the versions; the sealed one has the version id of its entry, and cannot be deleted."
+
+
+def _quiet(_stage: str, _done: int, _total: int) -> None:
+    return None
+
+
+class StoreReader:
+    """A store as `tasks.verify` reads it, from one listing of every version of every object.
+
+    Sizes come from the listing, so each object costs one request. What was stored since is asked for.
+    """
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._versions: dict[str, list[ObjectInfo]] = {}
+        for prefix in _PREFIXES:
+            for info in store.list_versions(prefix):
+                self._versions.setdefault(info.path, []).append(info)
+
+    def read(self, path: str, version_id: str | None = None) -> bytes:
+        """See `tasks.verify.readers.Reader`."""
+        return self._store.read(path, version_id)
+
+    def size(self, path: str, version_id: str | None = None) -> int | None:
+        """See `tasks.verify.readers.Reader`."""
+        for info in self._versions.get(path, ()):
+            wanted = info.version_id == version_id if version_id else info.is_latest
+            if wanted and not info.is_delete_marker:
+                return info.size
+        try:
+            return self._store.head(path, version_id).size
+        except NotFoundError:
+            return None
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """See `tasks.verify.readers.Reader`. An object under a delete marker is still there."""
+        for path, versions in sorted(self._versions.items()):
+            if path.startswith(prefix) and not all(info.is_delete_marker for info in versions):
+                yield path
+
+    def check_versions(self, findings: Findings) -> None:
+        """Report what lies beside the one version of an object: Object Lock protects versions, not names."""
+        for path, versions in sorted(self._versions.items()):
+            if _is_pointer(path):
+                continue
+            markers = sum(info.is_delete_marker for info in versions)
+            if markers:
+                sentence = f"{markers} delete markers stand on this name; what was sealed is still stored."
+                findings.changed(DELETE_MARKER, path, sentence, _COMPARE)
+            if len(versions) - markers > 1:
+                sentence = f"It has {len(versions) - markers} versions; a create-only object has one."
+                findings.changed(EXTRA_VERSION, path, sentence, _COMPARE)
+
+
+def verify_store(
+    runtime: Runtime, policy: Policy | None = None, *, rows: bool = True, progress: Progress = _quiet
+) -> Report:
+    """Check everything in the store.
+
+    Args:
+        runtime: the deployment.
+        policy: whom to trust; None trusts the keyring's own public key and no witness.
+        rows: False leaves out the rows of data and quarantine files.
+        progress: called with a stage, what is done and how much there is.
+    """
+    progress("listing versions", 0, 0)
+    store = StoreReader(runtime.store)
+    report = verify(store, policy or own_policy(runtime), progress=progress, rows=rows)
+    findings = Findings()
+    store.check_versions(findings)
+    totals = {
+        verdict: report.totals.get(verdict, 0) + findings.totals.get(verdict, 0)
+        for verdict in {*report.totals, *findings.totals}
+    }
+    return replace(report, findings=(*report.findings, *findings.listed), totals=totals)
+
+
+def own_policy(runtime: Runtime) -> Policy:
+    """The policy that trusts this deployment's own key, for each year's log, and asks for no witness."""
+    verifiers = [runtime.signer(year).verifier for year in log_reader.shards(runtime.store)]
+    return Policy(tuple(verifiers), {}, {}, NO_QUORUM)
+
+
+def read_policy(path: Path) -> Policy:
+    """The policy in a file.
+
+    Raises:
+        UsageError: it cannot be read or is no policy.
+    """
+    try:
+        with path.open("rb") as file:
+            return parse_policy(file.read(MAX_POLICY_BYTES + 1))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", next_step="Check --policy.") from error
+    except VerificationError as error:
+        raise UsageError(f"{path} is no trust policy ({error})", next_step=error.next_step) from error
+
+
+def prove_record(runtime: Runtime, record_id: str, target: Path) -> tuple[ProvenRecord, Path]:
+    """Write the proof file of one record.
+
+    Returns:
+        What it proves, and a policy file of this deployment's key with which it can be checked.
+    """
+    proven = prove(runtime.store, record_id, _verifier_of(runtime))
+    with whole_file(target) as file:
+        file.write(proven.data)
+    return proven, write_policy(runtime, [proven.vkey])
+
+
+def export(
+    runtime: Runtime,
+    since: date,
+    until: date,
+    target: Path,
+    framework: str | None = None,
+    progress: Progress = _quiet,
+) -> tuple[Exported, Path]:
+    """Write the evidence bundle of a period, both days included.
+
+    Returns:
+        What it contains, and a policy file of this deployment's key with which it can be checked.
+    """
+    exported = export_bundle(
+        runtime.store,
+        target,
+        since,
+        until,
+        _verifier_of(runtime),
+        framework_name=framework,
+        progress=progress,
+    )
+    return exported, write_policy(runtime, [log.verifier.vkey for log, _ in exported.scope.logs])
+
+
+def write_policy(runtime: Runtime, vkeys: Sequence[str]) -> Path:
+    """Write the policy file that goes to auditors by another way than the evidence; public keys only."""
+    path = runtime.settings.state / "policy"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as file:
+        file.write("".join([*(f"log {vkey}\n" for vkey in vkeys), "quorum none\n"]).encode())
+    return path
+
+
+def _verifier_of(runtime: Runtime) -> VerifierOf:
+    return lambda year: runtime.signer(year).verifier
+
+
+def _is_pointer(path: str) -> bool:
+    year = path.removeprefix(paths.LOG_PREFIX)[:4]
+    return year.isdigit() and path == paths.checkpoint(int(year))

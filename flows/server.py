@@ -1,0 +1,189 @@
+"""Prefect for one machine: a server with its own SQLite file and one worker, on loopback, quiet and offline.
+
+A worker on a process pool rather than `serve`: the queue for backfills can yield to scheduled runs, a second
+worker is all that growth takes, and the deployments are the same as for a server that stands elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from flows.deployments import POOL
+from flows.processes import Background
+from flows.settings import Settings
+from tasks.errors import IndelibleError
+
+READY_SECONDS: Final = 120.0
+# One run a source and one to spare. Runs of a machine share its processors and its store.
+CONCURRENT_RUNS: Final = 4
+_HOST: Final = "127.0.0.1"
+_QUIET: Final = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    # The second user interface asks an outside host for its configuration.
+    "PREFECT_SERVER_UI_V2_ENABLED": "false",
+    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+    "PREFECT_CLI_PROMPT": "false",
+    "PREFECT_CLI_COLORS": "false",
+    # Leases in memory would die with the server and block the next run of a deployment.
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+    "PREFECT_WORKER_QUERY_SECONDS": "5",
+    "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
+}
+
+
+@dataclass(frozen=True)
+class LocalPrefect:
+    """The Prefect server and worker of a state directory.
+
+    Attributes:
+        settings: of the deployment; the runs read the same ones.
+        port: of the server, on 127.0.0.1.
+    """
+
+    settings: Settings
+    port: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> LocalPrefect:
+        """That of `settings.state`. It keeps its port as long as nobody else takes it."""
+        directory = settings.state.resolve() / "prefect"
+        directory.mkdir(parents=True, exist_ok=True)
+        memory = directory / "port"
+        with suppress(OSError, ValueError):
+            local = cls(settings, int(memory.read_text()))
+            if local.server.pid is not None or _is_free(local.port):
+                return local
+        local = cls(settings, _free_port())
+        memory.write_text(f"{local.port}\n")
+        return local
+
+    @property
+    def directory(self) -> Path:
+        """Database, logs and pid files."""
+        return self.settings.state.resolve() / "prefect"
+
+    @property
+    def url(self) -> str:
+        """What a person opens."""
+        return f"http://{_HOST}:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of every process here. Other Prefect settings of this shell must not leak in, nor ours out."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+        ours = {
+            "PREFECT_HOME": str(self.directory),
+            "PREFECT_API_URL": f"{self.url}/api",
+            "PREFECT_SERVER_API_HOST": _HOST,
+            "PREFECT_SERVER_API_PORT": str(self.port),
+            "PREFECT_SERVER_UI_API_URL": f"{self.url}/api",
+            "INDELIBLE_STATE": str(self.settings.state.resolve()),
+            "PYTHONUNBUFFERED": "1",
+        }
+        return inherited | _QUIET | ours
+
+    @property
+    def server(self) -> Background:
+        """The API, its background services and the user interface."""
+        command = _prefect("server", "start", "--host", _HOST, "--port", str(self.port))
+        return Background("server", self.directory, command, self.environment)
+
+    @property
+    def worker(self) -> Background:
+        """What starts a process for each due run."""
+        options = (
+            "--pool",
+            POOL,
+            "--type",
+            "process",
+            "--name",
+            "this-machine",
+            "--limit",
+            str(CONCURRENT_RUNS),
+        )
+        return Background("worker", self.directory, _prefect("worker", "start", *options), self.environment)
+
+    def register(self) -> list[str]:
+        """Create or update the deployments.
+
+        Returns:
+            Their names, `flow/deployment`.
+
+        Raises:
+            IndelibleError: the server refused one.
+        """
+        command = [
+            sys.executable,
+            "-m",
+            "flows.deployments",
+            "register",
+            "--working-directory",
+            str(Path.cwd()),
+        ]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise IndelibleError(
+                f"the deployments could not be registered: {done.stderr.strip().splitlines()[-1:]}",
+                next_step=f"read {self.server.log_file}",
+            )
+        names: list[str] = json.loads(done.stdout)
+        return names
+
+    def wait_for_server(self) -> None:
+        """Wait until the API answers."""
+        self._wait(self.server, lambda: self._ask("/health", None) is True)
+
+    def wait_for_worker(self) -> None:
+        """Wait until the worker reports for work."""
+        path = f"/work_pools/{POOL}/workers/filter"
+        self._wait(self.worker, lambda: any(w["status"] == "ONLINE" for w in self._ask(path, {})))
+
+    def _wait(self, process: Background, is_ready: Callable[[], bool]) -> None:
+        end = time.monotonic() + READY_SECONDS
+        while time.monotonic() < end and process.pid is not None:
+            with suppress(OSError, ValueError):
+                if is_ready():
+                    return
+            time.sleep(0.2)
+        raise IndelibleError(
+            f"the Prefect {process.role} did not become ready in {READY_SECONDS:.0f} s",
+            next_step=f"read {process.log_file}",
+        )
+
+    def _ask(self, path: str, body: Any) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(  # noqa: S310 - our own loopback address
+            f"{self.url}/api{path}", data, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
+            return json.load(answer)
+
+
+def _prefect(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "prefect", *arguments]
+
+
+def _free_port() -> int:
+    with socket.create_server((_HOST, 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+def _is_free(port: int) -> bool:
+    with suppress(OSError), socket.create_server((_HOST, port)):
+        return True
+    return False

@@ -1,0 +1,28 @@
+"""A deployment for tests: real stages, on the store and landing place that the test gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from flows import wiring
+from flows.settings import Settings
+from tasks.keyring import FileKeyring
+from tasks.storage.protocol import ObjectStore
+
+
+def deployment(
+    store: ObjectStore, state: Path, landing: dict[str, Any] | None = None, **sections: dict[str, Any]
+) -> wiring.Runtime:
+    """A runtime whose state lies in `state`.
+
+    Args:
+        store: the real thing, or a directory.
+        state: catalog and keys.
+        landing: URI by source, or the whole section with `uris`.
+        sections: other sections of the settings, for example `limits={...}`.
+    """
+    places = landing if landing and "uris" in landing else {"uris": landing or {}}
+    values = {"state": state, "landing": places, "log": {"origin": "audit.example/test"}, **sections}
+    settings = Settings.model_validate(values)
+    return wiring.build(settings, store=store, keyring=FileKeyring.create(state / "keys"))
