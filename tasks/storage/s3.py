@@ -15,7 +15,7 @@ from email.utils import parsedate_to_datetime
 from functools import cache, cached_property
 from typing import Any, TypeVar
 
-from aiobotocore.session import AioSession
+from aiobotocore.session import AioSession  # type: ignore[import-untyped]
 from fsspec.asyn import sync  # type: ignore[import-untyped]
 from s3fs import S3FileSystem
 
