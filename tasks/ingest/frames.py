@@ -15,7 +15,7 @@ from tasks.contracts.model import Contract, Field
 from tasks.ingest import combined, requests
 from tasks.ingest.tree import Node, Path, take_apart
 from tasks.ingest.values import DTYPES, convert
-from tasks.ingest.wire import Wire, bare, nothing
+from tasks.ingest.wire import NOTHING, Wire, bare, nothing
 
 if TYPE_CHECKING:
     from tasks.ingest.units import Ints, Mask, Places
@@ -122,9 +122,11 @@ class _Mapped:
         return result
 
     def unwanted(self, columns: Mapping[Path, Wire]) -> list[tuple[Path, Mask]]:
-        """Paths, with the rows whose value there went into no field."""
-        none = np.zeros(1, dtype=np.bool_)
-        left = [(path, wire.given() & ~self.wanted.get(path, none)) for path, wire in columns.items()]
+        """Paths, with the rows whose value there went into no field; a null counts where no field looks."""
+        left = [
+            (path, wire.given() & ~self.wanted[path] if path in self.wanted else wire.kinds != NOTHING)
+            for path, wire in columns.items()
+        ]
         return [(path, rows) for path, rows in left if rows.any()]
 
 
@@ -137,9 +139,9 @@ def _extra(columns: Mapping[Path, Wire], left: list[tuple[Path, Mask]], height: 
     """Values that no field wanted, as the text of a JSON object a row."""
     rows: list[dict[str, str]] = [{} for _ in range(height if left else 0)]
     for path, mask in left:
-        text = columns[path].text
-        for i in np.flatnonzero(mask).tolist():
-            rows[i][path[0]] = text[i]
+        which = np.flatnonzero(mask)
+        for i, text in zip(which.tolist(), columns[path].text.gather(which), strict=True):
+            rows[i][path[0]] = text
     texts = [msgspec.json.encode(row).decode() if row else None for row in rows] or [None] * height
     return pl.Series(texts, dtype=pl.String)
 

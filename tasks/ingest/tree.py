@@ -94,9 +94,10 @@ class Taken:
 
     def put_back(self, path: Path, rows: Mask) -> None:
         """Return the values of `path` in `rows`, which no field wanted, to what is left."""
-        source = self.columns[path].source()
-        for i in np.flatnonzero(rows).tolist():
-            _place(self.left, i, path, msgspec.Raw(source[i].encode()))
+        which = np.flatnonzero(rows)
+        sources = self.columns[path].source().gather(which).fill_null("null")
+        for i, source in zip(which.tolist(), sources, strict=True):
+            _place(self.left, i, path, msgspec.Raw(source.encode()))
 
     def remainder(self, height: int) -> pl.Series:
         """What is left of each record as the text of a JSON object; null where nothing is."""

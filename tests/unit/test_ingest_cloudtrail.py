@@ -10,7 +10,9 @@ import pytest
 from tasks.ingest.limits import Limits
 from tests.support.ingest import contract, field, read, rules, slices
 
-SOURCE = contract(("cloudtrail",), field("eventID"), field("n", "integer"), field("arn", "string", ("userIdentity", "arn")))
+SOURCE = contract(
+    ("cloudtrail",), field("eventID"), field("n", "integer"), field("arn", "string", ("userIdentity", "arn"))
+)
 EVENTS = [b'{"eventID":"e%d","n":%d,"userIdentity":{"arn":"a"}}' % (i, i) for i in range(5)]
 LOG = b'{"Records":[' + b",".join(EVENTS) + b"]}"
 
@@ -41,7 +43,9 @@ def test_shapes_of_a_sound_drop(content: bytes) -> None:
 def test_pretty_printed_records_keep_their_bytes() -> None:
     content = json.dumps({"Records": [json.loads(event) for event in EVENTS]}, indent=2).encode()
     batch = read(SOURCE, content)
-    assert [json.loads(text) for text in slices(batch, batch.frame)] == [json.loads(event) for event in EVENTS]
+    assert [json.loads(text) for text in slices(batch, batch.frame)] == [
+        json.loads(event) for event in EVENTS
+    ]
 
 
 @pytest.mark.parametrize("content", [EVENTS[0], json.dumps(json.loads(EVENTS[0]), indent=1).encode() + b"\n"])
@@ -57,7 +61,9 @@ def test_no_records_no_lines() -> None:
     assert rules(batch) == [(1, "blank")]
 
 
-@pytest.mark.parametrize("content", [b"{}", b'{"records":[]}', b'{"Records":{}}', b'{"Records":null}', b'{"detail":{"n":1}}'])
+@pytest.mark.parametrize(
+    "content", [b"{}", b'{"records":[]}', b'{"Records":{}}', b'{"Records":null}', b'{"detail":{"n":1}}']
+)
 def test_absent_records_are_one_quarantined_unit(content: bytes) -> None:
     batch = read(SOURCE, content)
     assert rules(batch) == [(1, "cloudtrail.no_records")]
@@ -76,12 +82,12 @@ def test_cut_document_gives_its_whole_records(cut: int) -> None:
     batch = read(SOURCE, LOG[:cut])
     whole = batch.frame.height
     assert slices(batch, batch.frame) == EVENTS[:whole]
-    end = 12 + sum(len(event) + 1 for event in EVENTS[:whole]) - 1 if whole else 0
-    if end < cut:
+    if batch.set_aside.height:
         assert rules(batch) == [(whole + 1, "json.syntax")]
         assert LOG[:cut].endswith(slices(batch, batch.set_aside)[0])
-    else:
+    else:  # nothing but brackets is missing
         assert batch.drops[0].flags == ("json.unclosed",)
+        assert cut in {12, 212, len(LOG) - 1, len(LOG) - 2}
 
 
 def test_truncated_gzip_names_its_reason() -> None:
@@ -92,7 +98,9 @@ def test_truncated_gzip_names_its_reason() -> None:
     assert batch.drops[0].flags == ("gzip.truncated",)
 
 
-@pytest.mark.parametrize("damage", [b'{"n":1,}', b'{"n":NaN}', b'{"n":"open}', b'{"n":1', b"}", b"", b"{]}", b"nul"])
+@pytest.mark.parametrize(
+    "damage", [b'{"n":1,}', b'{"n":NaN}', b'{"n":"open}', b'{"n":1', b"}", b"", b"{]}", b"nul"]
+)
 def test_records_before_a_damage_are_kept_and_the_rest_is_one_unit(damage: bytes) -> None:
     content = b'{"Records":[' + EVENTS[0] + b"," + EVENTS[1] + b"," + damage + b"," + EVENTS[2] + b"]}"
     batch = read(SOURCE, content)
@@ -143,4 +151,6 @@ def test_limits_hold_inside_documents() -> None:
     long = b'{"n":1,"x":"' + b"x" * 200 + b'"}'
     content = b'{"Records":[' + EVENTS[0] + b"," + long + b"]}"
     assert rules(read(SOURCE, content, limits=Limits(max_line_bytes=100))) == [(2, "line.too_long")]
-    assert rules(read(SOURCE, b"[" + b"1," * 20 + b"1]", limits=Limits(max_commas=10))) == [(1, "drop.too_many_lines")]
+    assert rules(read(SOURCE, b"[" + b"1," * 20 + b"1]", limits=Limits(max_commas=10))) == [
+        (1, "drop.too_many_lines")
+    ]

@@ -38,7 +38,7 @@ TIME = b"[17/May/2015:10:05:03 +0000]"
         (rb'h - - [T] "-" 408 -', ("h", None, None, "T", None, "408", None, None, None)),
         (
             rb'h - - [T] "\x16\x03\x01\"" 400 150 "-" "a \"b\" \\"',
-            ("h", None, None, "T", r"\x16\x03\x01\"", "400", "150", None, r'a \"b\" \\'),
+            ("h", None, None, "T", r"\x16\x03\x01\"", "400", "150", None, r"a \"b\" \\"),
         ),
         (
             'h - ü [T] "GET /é HTTP/1.1" 200 1'.encode(),

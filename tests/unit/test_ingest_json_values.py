@@ -77,13 +77,20 @@ def test_value_of_the_wrong_type_is_null_and_a_fault(kind: FieldType, source: st
 
 @pytest.mark.parametrize(
     ("kind", "source", "value"),
-    [("integer", '"200"', 200), ("number", '"0.5"', "0.5"), ("boolean", '"true"', True), ("integer", '"-"', None)],
+    [
+        ("integer", '"200"', 200),
+        ("number", '"0.5"', "0.5"),
+        ("boolean", '"true"', True),
+        ("integer", '"-"', None),
+    ],
 )
 def test_lenient_field_takes_texts(kind: FieldType, source: str, value: object) -> None:
     assert one(kind, source, lenient=True, nulls=("-",)) == (value, [])
 
 
-@pytest.mark.parametrize(("kind", "source"), [("integer", '"007"'), ("integer", '"2x"'), ("number", '".5"'), ("boolean", '"True"')])
+@pytest.mark.parametrize(
+    ("kind", "source"), [("integer", '"007"'), ("integer", '"2x"'), ("number", '".5"'), ("boolean", '"True"')]
+)
 def test_lenient_field_takes_no_other_texts(kind: FieldType, source: str) -> None:
     assert one(kind, source, lenient=True) == (None, ["v.type"])
 
@@ -197,7 +204,10 @@ def test_nesting_is_judged_by_the_limit_alone(where: str, depth: int) -> None:
 
 
 def test_faults_of_many_rows_stay_with_their_rows() -> None:
-    lines = [b'{"a":%s,"b":%s}' % (b'"x"' if i % 3 == 0 else b"1", b"[]" if i % 5 == 0 else b'"y"') for i in range(3000)]
+    lines = [
+        b'{"a":%s,"b":%s}' % (b'"x"' if i % 3 == 0 else b"1", b"[]" if i % 5 == 0 else b'"y"')
+        for i in range(3000)
+    ]
     batch = read(contract(("ndjson",), field("a", "integer"), field("b")), b"\n".join(lines))
     expected = [["a.type"] * (i % 3 == 0) + ["b.type"] * (i % 5 == 0) for i in range(3000)]
     assert batch.frame["_type_faults"].to_list() == expected
@@ -220,7 +230,12 @@ def test_request_line_is_split_where_the_record_has_no_parts() -> None:
 
 
 def test_frame_has_the_types_of_the_contract_even_when_empty() -> None:
-    fields = (field("s"), field("n", "integer"), field("t", "timestamp", time_formats=("rfc3339",)), field("l", "strings"))
+    fields = (
+        field("s"),
+        field("n", "integer"),
+        field("t", "timestamp", time_formats=("rfc3339",)),
+        field("l", "strings"),
+    )
     full = read(contract(("ndjson",), *fields), b'{"t":"2026-01-01T00:00:00Z"}').frame
     empty = read(contract(("ndjson",), *fields), b"").frame
     assert full.schema == empty.schema

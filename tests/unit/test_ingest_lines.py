@@ -13,7 +13,11 @@ GOOD = b'{"a":1}'
 
 def test_crlf_and_missing_final_newline() -> None:
     batch = read(SOURCE, b'{"a":1}\r\n\r\n{"a":2}\n{"a":3}')
-    assert batch.frame.select("a", "_line", "_offset", "_length").rows() == [(1, 1, 0, 7), (2, 3, 11, 7), (3, 4, 19, 7)]
+    assert batch.frame.select("a", "_line", "_offset", "_length").rows() == [
+        (1, 1, 0, 7),
+        (2, 3, 11, 7),
+        (3, 4, 19, 7),
+    ]
     assert batch.set_aside.row(0) == (0, 2, 9, 0, "blank", [])
 
 
@@ -41,7 +45,9 @@ def test_utf16_is_held_whole(encoding: str) -> None:
     assert batch.set_aside.row(0) == (0, 1, 0, len(content), "quarantined", ["encoding.utf16"])
 
 
-@pytest.mark.parametrize(("content", "flags"), [(b"", ("empty",)), (b"\xef\xbb\xbf", ("encoding.bom", "empty"))])
+@pytest.mark.parametrize(
+    ("content", "flags"), [(b"", ("empty",)), (b"\xef\xbb\xbf", ("encoding.bom", "empty"))]
+)
 def test_empty_drop_has_no_lines(content: bytes, flags: tuple[str, ...]) -> None:
     batch = read(SOURCE, content)
     assert (batch.drops[0].lines, batch.drops[0].flags) == (0, flags)

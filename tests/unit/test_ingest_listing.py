@@ -16,9 +16,19 @@ def drop(key: str, size: int = 1) -> Drop:
 
 def test_patterns_of_the_contract_decide() -> None:
     source = contract(
-        ("ndjson",), field("a"), landing_include=("logs/*.json*", "*.log"), landing_exclude=("*_truth*", "logs/tmp/*")
+        ("ndjson",),
+        field("a"),
+        landing_include=("logs/*.json*", "*.log"),
+        landing_exclude=("*_truth*", "logs/tmp/*"),
     )
-    keys = ["logs/b.json.gz", "logs/2026/a.json", "logs/tmp/c.json", "_truth/x.log", ".hidden.log", "LOGS/d.json"]
+    keys = [
+        "logs/b.json.gz",
+        "logs/2026/a.json",
+        "logs/tmp/c.json",
+        "_truth/x.log",
+        ".hidden.log",
+        "LOGS/d.json",
+    ]
     landing = MemoryLanding(dict.fromkeys(keys, b"12"))
     drops = list(list_drops(cast("ObjectStore", landing), source))
     assert [found.key for found in drops] == [".hidden.log", "logs/2026/a.json", "logs/b.json.gz"]
@@ -26,7 +36,15 @@ def test_patterns_of_the_contract_decide() -> None:
 
 
 def test_batches_are_bounded_by_bytes_and_by_count() -> None:
-    drops = [drop("d", 1), drop("a", 6), drop("b", 5), drop("c", 40), drop("sealed", 1), drop("e", 1), drop("f", 1)]
+    drops = [
+        drop("d", 1),
+        drop("a", 6),
+        drop("b", 5),
+        drop("c", 40),
+        drop("sealed", 1),
+        drop("e", 1),
+        drop("f", 1),
+    ]
     batches = plan(drops, is_sealed=lambda found: found.key == "sealed", max_bytes=11, max_drops=2)
     assert [[found.key for found in batch] for batch in batches] == [["a", "b"], ["c"], ["d", "e"], ["f"]]
 

@@ -69,4 +69,7 @@ def test_everything_else_is_no_time(text: str) -> None:
 
 def test_only_the_named_forms_are_tried() -> None:
     column = pl.Series(["2023-07-10T11:42:31Z", "1678451388"])
-    assert timestamps.parse(column, ("epoch_s",)).to_list() == [None, datetime(2023, 3, 10, 12, 29, 48, tzinfo=UTC)]
+    assert timestamps.parse(column, ("epoch_s",)).to_list() == [
+        None,
+        datetime(2023, 3, 10, 12, 29, 48, tzinfo=UTC),
+    ]
