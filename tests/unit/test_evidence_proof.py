@@ -164,7 +164,14 @@ def test_a_plain_tlog_proof_is_not_a_record_proof() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"salt": b"short"}, {"entry": b"\xff"}, {"entry_path": (b"x",)}, {"index": -1}]
+    "changes",
+    [
+        {"salt": b"short"},
+        {"entry": b"\xff"},
+        {"entry_path": (b"x",)},
+        {"entry_path": (bytes(32),) * 64},
+        {"index": -1},
+    ],
 )
 def test_what_could_not_be_read_back_is_not_built(changes: dict[str, Any]) -> None:
     with pytest.raises(VerificationError) as error:
