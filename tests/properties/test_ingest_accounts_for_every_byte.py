@@ -47,37 +47,11 @@ values = st.recursive(
     max_leaves=8,
 )
 records = st.dictionaries(st.sampled_from(NAMES), values, max_size=6)
+LINE_ENDS = [b"\n", b"\r\n", b"\r", b" ", b"\0", b"\xef\xbb\xbf", b"\xff", b"\x1f\x8b"]
+BRACKETS = [b"{", b"}", b"[", b"]", b'"', b"\\", b",", b'{"Records":[', b"]}"]
+RECORDS = [b'{"s":"a"}', b'{"s":', b'{"n":1}', b"null", b'h - - [T] "-" 200 -']
 fragments = st.lists(
-    st.sampled_from(
-        [
-            b"\n",
-            b"\r\n",
-            b"\r",
-            b" ",
-            b'{"s":"a"}',
-            b'{"s":',
-            b"}",
-            b"{",
-            b"[",
-            b"]",
-            b'"',
-            b"\\",
-            b",",
-            b"\0",
-        ]
-        + [
-            b"\xef\xbb\xbf",
-            b"\xff",
-            b'{"Records":[',
-            b"]}",
-            b'h - - [T] "-" 200 -',
-            b"null",
-            b'{"n":1}',
-            b"\x1f\x8b",
-        ]
-    )
-    | st.binary(max_size=4),
-    max_size=14,
+    st.sampled_from([*LINE_ENDS, *BRACKETS, *RECORDS]) | st.binary(max_size=4), max_size=14
 ).map(b"".join)
 
 

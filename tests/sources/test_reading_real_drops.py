@@ -144,7 +144,10 @@ def test_malformed_json_is_accounted_for(formats: tuple[WireFormat, ...]) -> Non
     assert len(named) > 300
     batch = read(contract(formats, field("a"), field("b", "json")), *named.values(), names=tuple(named))
     accepted = {batch.drops[i].drop.key for i in batch.frame["_drop"]}
-    assert not {name for name in accepted if name.startswith("n_")}
+    # An array that breaks off behind a whole record: a salvaged drop, and flagged as one.
+    salvaged = {"n_array_unclosed_with_object_inside.json"} if formats == ("cloudtrail",) else set()
+    assert {name for name in accepted if name.startswith("n_")} == salvaged
+    assert all(drop.flags for drop in batch.drops if drop.drop.key in salvaged)
     if formats == ("ndjson",):
         objects = {
             name for name, text in named.items() if name.startswith("y_object") and b"\n" not in text.strip()
