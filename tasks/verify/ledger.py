@@ -6,6 +6,7 @@ Format: FORMAT.md, "The drop ledger".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ from tasks.verify.report import Findings
 OUTCOMES = ("accepted", "quarantined", "duplicate", "blank")
 SUMS = (*OUTCOMES, "bytes", "lines")
 _COUNTS = (*SUMS, "index", "landed_at", "raw_bytes")
+_DIGESTS = (("_s", 32), ("raw_sha256", 64), ("sha256", 64))
+_HEX = re.compile(r"[0-9a-f]*")
 _TEXTS = ("_s", "etag", "key", "raw_sha256", "sha256")
 _KEYS = frozenset((*_COUNTS, *_TEXTS, "flags", "rows", "version_id"))
 
@@ -73,6 +76,7 @@ def _parse(text: bytes, number: int) -> dict[str, Any] | None:
         and value["index"] == number
         and all(_is_count(value[key]) for key in _COUNTS)
         and all(isinstance(value[key], str) for key in _TEXTS)
+        and all(_HEX.fullmatch(value[key]) and len(value[key]) == size for key, size in _DIGESTS)
         and (value["version_id"] is None or isinstance(value["version_id"], str))
         and isinstance(value["flags"], list)
         and all(isinstance(flag, str) for flag in value["flags"])

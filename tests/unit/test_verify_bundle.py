@@ -25,7 +25,6 @@ def bundle(tree: SealedTree, left_out: set[str], **changes: Any) -> SealedTree:
         "created_at": "2026-12-01T00:00:00Z",
         "store_uri": "file:///srv/evidence",
         "sources": ["cloudtrail", "gateway"],
-        "entries": {str(YEAR): [0, 1, 3]},
         "objects": [
             {"path": path, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
             for path, data in tree.objects.items()
