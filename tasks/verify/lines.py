@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -23,18 +23,20 @@ class LineIndex:
         self.runs: dict[int, list[tuple[int, int, int]]] = {}
         self._lines: dict[int, array[int]] = {}
 
-    def add(self, drop: int, line: int, outcome: str) -> None:
-        """Take note of one row."""
-        self._lines.setdefault(drop, array("q")).append(line)
-        self.outcomes[drop, outcome] += 1
+    def add(self, drop: int, lines: Iterable[int], outcome: str) -> None:
+        """Take note of rows of one drop."""
+        known = self._lines.setdefault(drop, array("q"))
+        before = len(known)
+        known.extend(lines)
+        self.outcomes[drop, outcome] += len(known) - before
 
-    def add_run(self, file: int, drop: int, row: int) -> None:
-        """Take note of one row's place in a data file, for the ledger's row ranges."""
+    def add_run(self, file: int, drop: int, row: int, count: int) -> None:
+        """Take note of where `count` rows of one drop stand in a data file, for the ledger's row ranges."""
         runs = self.runs.setdefault(drop, [])
         if runs and runs[-1][0] == file and runs[-1][1] + runs[-1][2] == row:
-            runs[-1] = (file, runs[-1][1], runs[-1][2] + 1)
+            runs[-1] = (file, runs[-1][1], runs[-1][2] + count)
         else:
-            runs.append((file, row, 1))
+            runs.append((file, row, count))
 
     def drops(self) -> set[int]:
         """Every drop number that a row carries."""

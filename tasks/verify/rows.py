@@ -6,11 +6,12 @@ Format: FORMAT.md, "Data files" and "Quarantine files".
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import VerificationError
@@ -33,8 +34,6 @@ _SEED = re.compile(rb"[0-9a-f]{64}")
 _BATCH_ROWS = 8_192
 _MAX_GROUP_BYTES = 2 << 30
 _DAY_US = 86_400_000_000
-_COORDINATES = ("_drop", "_line", "_time", "disposition")
-_EDGES = ("min_time", "max_time")
 
 
 class UnreadableError(Exception):
@@ -194,19 +193,15 @@ class _Walk:
     def take(self, columns: Mapping[str, list[Any]], start: int) -> None:
         """Look at one batch that begins at row `start`."""
         drops, lines = columns["_drop"], columns["_line"]
-        coordinates = list(zip(drops, lines, strict=True))
-        if any(not isinstance(drop, int) or not isinstance(line, int) for drop, line in coordinates):
+        if not _are_integers(drops) or not _are_integers(lines):
             raise UnreadableError("a row has no drop or line number")
-        for offset, (before, here) in enumerate(pairwise([self._last, *coordinates])):
-            if here <= before:
-                self._tell(
-                    reasons.ROW_ORDER, "This row is not in the order of drop and line.", start + offset, here
-                )
-        self._last = coordinates[-1] if coordinates else self._last
+        coordinates = list(zip(drops, lines, strict=True))
+        self._check_order(coordinates, start)
         if self._table.file is None:
-            self._take_set_aside(coordinates, columns["disposition"])
+            self._take_set_aside(drops, lines, columns["disposition"])
         else:
-            self._take_records(coordinates, columns["_time"], start)
+            self._take_records(drops, lines, start, self._table.file)
+            self._check_times(columns["_time"], coordinates, start)
 
     def close(self, rows: int) -> None:
         """Compare totals when all rows were seen."""
@@ -218,24 +213,40 @@ class _Walk:
             sentence = "The earliest or latest time among the rows is not the one in the entry."
             self._findings.changed(reasons.TIME_RANGE, path, sentence)
 
-    def _take_set_aside(self, coordinates: list[tuple[int, int]], dispositions: list[Any]) -> None:
-        for (drop, line), disposition in zip(coordinates, dispositions, strict=True):
+    def _check_order(self, coordinates: list[tuple[int, int]], start: int) -> None:
+        chain = [self._last, *coordinates]
+        self._last = chain[-1]
+        if all(map(operator.lt, chain, coordinates)):
+            return
+        row = next(i for i, (before, here) in enumerate(pairwise(chain)) if here <= before)
+        sentence = "This row is not in the order of drop and line."
+        self._tell(reasons.ROW_ORDER, sentence, start + row, coordinates[row])
+
+    def _take_set_aside(self, drops: list[int], lines: list[int], dispositions: list[Any]) -> None:
+        for drop, line, disposition in zip(drops, lines, dispositions, strict=True):
             if disposition not in SET_ASIDE:
                 raise UnreadableError("a row has a disposition that the format does not have")
-            self._index.add(drop, line, disposition)
+            self._index.add(drop, (line,), disposition)
 
-    def _take_records(self, coordinates: list[tuple[int, int]], times: list[Any], start: int) -> None:
+    def _take_records(self, drops: list[int], lines: list[int], start: int, file: int) -> None:
+        first = 0
+        for drop, run in groupby(drops):
+            count = sum(1 for _ in run)
+            self._index.add(drop, lines[first : first + count], ACCEPTED)
+            self._index.add_run(file, drop, start + first, count)
+            first += count
+
+    def _check_times(self, times: list[Any], coordinates: list[tuple[int, int]], start: int) -> None:
         date = self._table.facts["event_date"]
         first = _day_start(date)
-        for offset, ((drop, line), time) in enumerate(zip(coordinates, times, strict=True)):
-            self._index.add(drop, line, ACCEPTED)
-            self._index.add_run(self._table.file or 0, drop, start + offset)
-            if not isinstance(time, int) or not first <= time < first + _DAY_US:
-                sentence = f"This row's time is not on {date}, the event date of its file."
-                self._tell(reasons.EVENT_DATE, sentence, start + offset, (drop, line))
         known = [time for time in times if isinstance(time, int)]
+        low, high = min(known, default=first), max(known, default=first)
+        if len(known) < len(times) or low < first or high >= first + _DAY_US:
+            wrong = (not isinstance(time, int) or not first <= time < first + _DAY_US for time in times)
+            row = list(wrong).index(True)
+            sentence = f"This row's time is not on {date}, the event date of its file."
+            self._tell(reasons.EVENT_DATE, sentence, start + row, coordinates[row])
         if known:
-            low, high = min(known), max(known)
             before = self._times or (low, high)
             self._times = (min(low, before[0]), max(high, before[1]))
 
@@ -246,6 +257,10 @@ class _Walk:
             self._findings.changed(
                 reason, self._table.path, sentence, record_id=record, drop=at[0], line=at[1]
             )
+
+
+def _are_integers(values: list[Any]) -> bool:
+    return set(map(type, values)) <= {int}
 
 
 def _day_start(date: str) -> int:
