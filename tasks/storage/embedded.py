@@ -36,7 +36,7 @@ from tasks.storage.embedded_config import (
 )
 
 READY_SECONDS = 30.0
-STOP_SECONDS = 10.0
+STOP_SECONDS = 5.0
 
 
 def supported() -> bool:

@@ -18,7 +18,7 @@ from tasks.storage.bucket import Requester, bucket_state
 from tasks.storage.protocol import ObjectInfo, ObjectStore
 
 MAX_CLOCK_DIFFERENCE = timedelta(seconds=60)
-RACERS = 8
+RACERS = 4
 
 
 @dataclass(frozen=True, slots=True)
