@@ -31,7 +31,6 @@ from tasks.validate.rows import Verdict, judge, name_counts, unknown_fields
 HELD: Final = "batch.held"
 _ASIDE: Final = (*COORDINATES, "disposition", "rules")
 
-
 # Which of some fingerprints are sealed already, given the event dates (`YYYY-MM-DD`) that they belong to.
 KnownFingerprints = Callable[[Collection[str], pl.Series], Collection[str]]
 
@@ -97,11 +96,7 @@ def validate(
 def _split(
     batch: ReadBatch, contract: Contract, verdict: Verdict, known: KnownFingerprints, secret: bytes
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    rows = (
-        batch.frame.filter(~verdict.failed)
-        .with_columns(pl.col(contract.time_field).alias(TIME))
-        .drop(TYPE_FAULTS)
-    )
+    rows = _timed(batch.frame.filter(~verdict.failed), contract)
     failing = _aside(batch.frame.filter(verdict.failed), "quarantined", verdict.rules)
     if not contract.key:
         return rows, pl.concat([batch.set_aside.select(_ASIDE), failing])

@@ -53,7 +53,10 @@ def read_batch(
         pl.Series(LENGTH, [len(text) for text in texts], dtype=COORDINATE_TYPES[LENGTH]),
     )
     buffer = b"".join(texts)
-    others = [(0, size + 1 + i, len(buffer), 0, what, [rule] if rule else []) for i, (what, rule) in enumerate(aside)]
+    others = [
+        (0, size + 1 + i, len(buffer), 0, what, [rule] if rule else [])
+        for i, (what, rule) in enumerate(aside)
+    ]
     schema = {**COORDINATE_TYPES, "disposition": pl.String(), "rules": pl.List(pl.String())}
     drop = Drop(contract.source, "drop", len(buffer), "etag", None, 0)
     return ReadBatch(

@@ -77,7 +77,10 @@ DEFECTS: dict[str, tuple[Change, str]] = {
     "path of wrong type": (on_custom("id", "paths", "user"), "must be a list of keys"),
     "pattern does not compile": (on_field("id", logicalTypeOptions={"pattern": "["}), "does not compile"),
     "pattern not portable": (on_field("id", logicalTypeOptions={"pattern": r"^\w+$"}), "not portable"),
-    "option that nothing checks": (on_field("id", logicalTypeOptions={"minLength": 3}), "`minLength` is not checked"),
+    "option that nothing checks": (
+        on_field("id", logicalTypeOptions={"minLength": 3}),
+        "`minLength` is not",
+    ),
     "range upside down": (
         on_field("status", logicalTypeOptions={"minimum": 5, "maximum": 4}),
         "minimum is above maximum",
@@ -85,11 +88,17 @@ DEFECTS: dict[str, tuple[Change, str]] = {
     "personal data kept": (on_field("id", classification="pii"), "needs a treatment other than keep"),
     "secret not dropped": (on_field("user", classification="secret"), "must be dropped or masked"),
     "misspelt classification": (on_field("id", classification="personel"), "`personel` is unknown"),
-    "plain hash": (on_custom("user", "treatment", "sha256"), "a plain hash of personal data is reversible"),
+    "plain hash": (on_custom("user", "treatment", "sha256"), "is reversible"),
     "unknown treatment": (on_custom("user", "treatment", "encrypt"), "treatment is `encrypt`"),
-    "treatment that does not fit": (on_custom("status", "treatment", "truncate_ip"), "cannot be applied to integer"),
+    "treatment that does not fit": (
+        on_custom("status", "treatment", "truncate_ip"),
+        "cannot be applied",
+    ),
     "pseudonym without domain": (on_custom("user", "domain", ""), "domain is needed by pseudonym"),
-    "unknown type": (on_field("id", logicalType="date", logicalTypeOptions={}), "is not a type of a sealed column"),
+    "unknown type": (
+        on_field("id", logicalType="date", logicalTypeOptions={}),
+        "is not a type",
+    ),
     "timestamp without formats": (on_custom("time", "timeFormats", []), "timeFormats must name"),
     "unknown time format": (on_custom("time", "timeFormats", ["iso"]), "timeFormats must name"),
     "enum of wrong type": (on_field("status", enum=[{"value": "200"}]), "integers for an integer"),
@@ -112,7 +121,10 @@ DEFECTS: dict[str, tuple[Change, str]] = {
     "rule about nothing known": (quality(implementation="nope > 1"), "but names nope"),
     "rule of unknown severity": (quality(severity="fatal"), "severity is `fatal`"),
     "rule with a bad name": (quality(name="User.Or"), "name must match"),
-    "another source's contract": (lambda content: content.update(id="other"), "must equal the name of the source"),
+    "another source's contract": (
+        lambda content: content.update(id="other"),
+        "must equal the name",
+    ),
     "older standard": (lambda content: content.update(apiVersion="v3.0.0"), "must be v3.2.0"),
 }
 
@@ -147,7 +159,7 @@ def test_a_key_that_stands_twice_is_refused() -> None:
         parse_contract(b"kind: DataContract\n" + shipped, "app")
 
 
-@pytest.mark.parametrize("text", [b"", b"[]", b"a: [", b"\xff\xfe\x00", b"- x: !!python/object:os.system {}\n"])
+@pytest.mark.parametrize("text", [b"", b"[]", b"a: [", b"\xff\xfe\x00", b"- !!python/object:os.system {}"])
 def test_what_is_no_contract_is_refused(text: bytes) -> None:
     with pytest.raises(ContractError):
         parse_contract(text, SOURCE)

@@ -15,7 +15,6 @@ from tests.support.batches import typed_frame
 from tests.support.contracts import build, document, schema_of
 
 
-
 @pytest.fixture(scope="module")
 def contract() -> Contract:
     content = document()
@@ -57,7 +56,9 @@ def test_advisory_rules_are_counted_and_fail_nobody(contract: Contract) -> None:
 
 
 def test_every_rule_is_measured_even_when_nobody_breaks_it(contract: Contract) -> None:
-    verdict = judge(typed_frame(contract, rows({}, {TYPE_FAULTS: ["status.type", "id.type"]})), contract.rules)
+    verdict = judge(
+        typed_frame(contract, rows({}, {TYPE_FAULTS: ["status.type", "id.type"]})), contract.rules
+    )
     assert verdict.measured == {
         "time.required": 0,
         "id.pattern": 0,
@@ -108,7 +109,7 @@ def test_unknown_fields_are_counted_by_name(contract: Contract) -> None:
     assert counts == {"pid": 2, "@version": 1}
 
 
-@pytest.mark.parametrize("name", ["bob@example.com", "192.0.2.7", "4111111111111111", "Jane Doe", "", "x" * 80])
+@pytest.mark.parametrize("name", ["bob@example.com", "192.0.2.7", "4111111111111", "Jane Doe", "", "x" * 80])
 def test_a_key_that_may_be_personal_is_not_reported_by_name(contract: Contract, name: str) -> None:
     assert extras(contract, {name: 1, "pid": 2}) == {OTHER_NAMES: 1, "pid": 1}
 

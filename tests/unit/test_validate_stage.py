@@ -4,7 +4,7 @@ import dataclasses
 import json
 import tempfile
 from collections.abc import Collection
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,21 @@ def contract() -> Contract:
 
 
 def row(minute: int = 0, **changes: Any) -> dict[str, Any]:
-    time = datetime(2026, 11, 1, tzinfo=timezone.utc) + timedelta(minutes=minute)
+    time = datetime(2026, 11, 1, tzinfo=UTC) + timedelta(minutes=minute)
     return {"time": time, "id": "a1", "user": MARKER, "status": 200, **changes}
 
 
-def judged(batch: ReadBatch, contract: Contract, known: Collection[str] = frozenset()) -> ValidatedBatch:
-    return validate(batch, contract, known_fingerprints=lambda _dates, _marks: known, fingerprint_key=SECRET)
+def judged(
+    batch: ReadBatch,
+    contract: Contract,
+    known: Collection[str] = frozenset(),
+    *,
+    secret: bytes = SECRET,
+    hold: str | None = None,
+) -> ValidatedBatch:
+    return validate(
+        batch, contract, known_fingerprints=lambda _dates, _marks: known, fingerprint_key=secret, hold=hold
+    )
 
 
 def aside(batch: ValidatedBatch) -> list[tuple[int, str, list[str]]]:
@@ -43,7 +52,9 @@ def aside(batch: ValidatedBatch) -> list[tuple[int, str, list[str]]]:
 
 def test_every_line_is_accepted_or_set_aside_in_order(contract: Contract) -> None:
     rows = [row(), row(1, status=99), row(2, id="b2"), row(3, time=None), row(4)]
-    batch = judged(read_batch(contract, rows, aside=[("blank", ""), ("quarantined", "json.syntax")]), contract)
+    batch = judged(
+        read_batch(contract, rows, aside=[("blank", ""), ("quarantined", "json.syntax")]), contract
+    )
     assert batch.frame["_line"].to_list() == [1, 3, 5]
     assert batch.frame[TIME].to_list() == [rows[index]["time"] for index in (0, 2, 4)]
     assert TYPE_FAULTS not in batch.frame.columns
@@ -97,7 +108,9 @@ def test_a_contract_without_a_key_has_no_fingerprints() -> None:
 def test_fingerprints_depend_on_the_secret_and_reveal_no_plain_hash(contract: Contract) -> None:
     read = read_batch(contract, [row()], raw=[b"one"])
     marks = {
-        validate(read, contract, known_fingerprints=lambda _dates, _marks: frozenset(), fingerprint_key=key).frame[FINGERPRINT][0]
+        validate(
+            read, contract, known_fingerprints=lambda _dates, _marks: frozenset(), fingerprint_key=key
+        ).frame[FINGERPRINT][0]
         for key in (b"k" * 32, b"l" * 32)
     }
     assert len(marks) == 2
@@ -128,6 +141,13 @@ def test_at_the_threshold_the_batch_passes_and_blank_lines_do_not_count(contract
     assert batch.frame.height == 1
 
 
+def test_a_batch_can_be_held_for_a_reason_outside_its_rows(contract: Contract) -> None:
+    batch = judged(read_batch(contract, [row(), row(1)]), contract, hold="drop.too_many_dates")
+    assert batch.gate.held
+    assert aside(batch) == [(line, "quarantined", ["drop.too_many_dates"]) for line in (1, 2)]
+    assert batch.violations == {"drop.too_many_dates": 2}
+
+
 def with_drift(policy: str) -> Contract:
     content = document()
     set_property(schema_of(content), "drift", policy)
@@ -135,7 +155,8 @@ def with_drift(policy: str) -> Contract:
 
 
 @pytest.mark.parametrize(
-    ("policy", "accepted", "held"), [("evolve", [1, 2, 3], False), ("quarantine", [1, 3], False), ("freeze", [], True)]
+    ("policy", "accepted", "held"),
+    [("evolve", [1, 2, 3], False), ("quarantine", [1, 3], False), ("freeze", [], True)],
 )
 def test_unknown_fields_follow_the_drift_policy(policy: str, accepted: list[int], held: bool) -> None:
     contract = with_drift(policy)
