@@ -44,13 +44,17 @@ class Detector:
 
 
 # A JSON escape sequence at any depth of nesting.
-_ESCAPE: Final = r"(?:\\+(?:u[0-9A-Fa-f]{4}|[^u\\])|(?:\\\\)+u?)"
+_ESCAPE: Final = r"(?:\\+(?:u[0-9A-Fa-f]{4}|[^u\\0-9])|(?:\\\\)+u?)"
 _ENCODED: Final = r"%[0-9A-Fa-f]{2}"
 
 
-def _after(not_in: str) -> str:
-    """Where a token may begin: not after its own characters; after an escape or an encoded byte."""
-    return rf"((?:^|[^\\{not_in}]|{_ENCODED}|{_ESCAPE})(?:{_ESCAPE})*)"
+def _after(not_in: str, *, escapable: bool = True) -> str:
+    """Where a token may begin: not after its own characters; after an escape or an encoded byte.
+
+    A token whose first character cannot be escaped in JSON (`n` can) may also follow a bare backslash.
+    """
+    backslash = r"\\" if escapable else ""
+    return rf"((?:^|{_ESCAPE}|[^{backslash}{not_in}]|{_ENCODED})(?:{_ESCAPE})*)"
 
 
 _BEARER_VALUE: Final = r"[A-Za-z0-9._~+/=-]"
@@ -78,42 +82,43 @@ CREDENTIALS: Final = (
     Detector(
         "bearer",
         r"(?i)bearer",
-        rf"(?i)\b(bearer{_SPACE}){_BEARER_VALUE}{{16,}}",
+        rf"(?i)(?-u:\b)(bearer{_SPACE}){_BEARER_VALUE}{{16,}}",
         "${1}[secret]",
     ),
     Detector(
         "basic",
         r"(?i)basic",
-        rf"(?i)\b(basic{_SPACE})(?:[A-Za-z0-9+/]{{6,}}={{1,2}}|[A-Za-z0-9+/]{{24,}})",
+        rf"(?i)(?-u:\b)(basic{_SPACE})(?:[A-Za-z0-9+/]{{6,}}={{1,2}}|[A-Za-z0-9+/]{{24,}})",
         "${1}[secret]",
     ),
     Detector(
         "url_password",
-        "://[^/@]*:[^/@]*@",
-        r"(://[^\s/:@\"'\\]{0,128}:)[^\s/@\"'\\\[\]]{1,256}@",
-        "${1}[secret]@",
+        r"://[^/@]*:[^/@]*@|%3[Aa]%2[Ff]%2[Ff].*%40",
+        r"((?:://|%3[Aa]%2[Ff]%2[Ff])[^\s/:@\"'\\%]{0,128}(?::|%3[Aa]))"
+        r"(?:[^\s/@\"'\\\[\]%]|%(?:[0135-9][0-9A-Fa-f]|2[0-9A-Ea-e]|4[1-9A-Fa-f])){1,256}(@|%40)",
+        "${1}[secret]${2}",
     ),
 )
 
+_COLON: Final = r"(?::|%3[Aa])"
 _HEX: Final = r"[0-9A-Fa-f]{1,4}"
 _IPV6: Final = (
-    rf"(?:(?:{_HEX}:){{7}}{_HEX}\b|(?:{_HEX}:){{1,6}}(?::{_HEX}){{1,6}}\b|(?:{_HEX}:){{2,7}}:"
-    rf"|::[Ff]{{4}}:{_HEX}:{_HEX}\b)"
+    rf"(?:(?:{_HEX}{_COLON}){{7}}{_HEX}(?-u:\b)|(?:{_HEX}{_COLON}){{1,6}}(?:{_COLON}{_HEX}){{1,6}}(?-u:\b)"
+    rf"|(?:{_HEX}{_COLON}){{2,7}}{_COLON}|::[Ff]{{4}}:{_HEX}:{_HEX}(?-u:\b))"
 )
 _IPV4: Final = rf"{OCTET}\.{OCTET}\.{OCTET}\.{OCTET}"
 # Not after a letter and `/` (`Chrome/120.0.0.0`), not after `rv:`; after a path segment it is an address.
 _BEFORE_IPV4: Final = (
-    rf"((?:^|[^A-Za-z0-9./:%\\-]|(?:^|[^v\\]):|[^r]v:|(?:^|[^A-Za-z0-9)\\])/|/[A-Za-z0-9_-]{{1,32}}/"
+    rf"((?:^|[^A-Za-z0-9./:%-]|(?:^|[^v\\]):|[^r]v:|(?:^|[^A-Za-z0-9)\\])/|/[A-Za-z0-9_-]{{1,32}}/"
     rf"|%(?:[013-9A-Fa-f][0-9A-Fa-f]|2[0-9A-Ea-e])|%2[Ff]%2[Ff]|{_ESCAPE})(?:{_ESCAPE})*)"
 )
 _LETTER: Final = r"(?:[A-Za-z0-9._+-]|%2[Bb]|[^\x00-\x{a0}\x{2000}-\x{2fff}\x{3000}-\x{3020}])"
 _LABEL: Final = r"[A-Za-z0-9\x{c0}-\x{1fff}\x{3040}-\x{d7ff}-]{1,63}"
 _AWS_ID: Final = r"(?:AKIA|ASIA|AROA|AIDA|AGPA|AIPA|ANPA|ANVA|APKA|ABIA|ACCA|ASCA)[A-Z0-9]{12,17}"
 _NAME: Final = r"(?:[A-Za-z0-9_+=,.@-]|%40|%2[Bb])"
-_COLON: Final = r"(?::|%3[Aa])"
 _SLASH: Final = r"(?:\\?/|%2[Ff])"
 _GAP: Final = r"(?:[ +-]|%20)?"
-_GLUED: Final = r"(?:%[0-9A-Fa-f]{2}|\\+u[0-9A-Fa-f]{4}|\\+[a-z]|\b)"
+_GLUED: Final = r"(?:%[0-9A-Fa-f]{2}|\\+u[0-9A-Fa-f]{4}|\\+[a-z]|(?-u:\b))"
 _LIKELY_LOGIN: Final = r"[A-Za-z]{2,32}[._][A-Za-z]{1,32}[0-9]{0,8}|[A-Za-z]{2,32}[0-9]{2,8}"
 
 # Personal data by its form.
@@ -129,7 +134,7 @@ PERSONAL: Final = (
     Detector(
         "aws_id",
         r"A(?:KIA|SIA|ROA|IDA|GPA|IPA|NPA|NVA|PKA|BIA|CCA|SCA)[A-Z0-9]{12}",
-        _after("A-Za-z0-9") + rf"{_AWS_ID}(?:{_COLON}{_NAME}{{1,128}})?",
+        _after("A-Za-z0-9", escapable=False) + rf"{_AWS_ID}(?:{_COLON}{_NAME}{{1,128}})?",
         "${1}[aws_id]",
     ),
     Detector(
@@ -141,75 +146,82 @@ PERSONAL: Final = (
     ),
     Detector(
         "mac",
-        r"(?:[0-9A-Fa-f]{2}[:-]){5}",
-        _after("0-9A-Za-z:-") + r"(?:(?:[0-9A-Fa-f]{2}:){5}|(?:[0-9A-Fa-f]{2}-){5})[0-9A-Fa-f]{2}\b",
+        r"(?:[0-9A-Fa-f]{2}(?:[:-]|%3[Aa])){5}",
+        _after("0-9A-Za-z:-")
+        + rf"(?:(?:[0-9A-Fa-f]{{2}}{_COLON}){{5}}|(?:[0-9A-Fa-f]{{2}}-){{5}})[0-9A-Fa-f]{{2}}(?-u:\b)",
         "${1}[mac]",
     ),
     Detector(
         "ip",
-        r"[0-9A-Fa-f]:[0-9A-Fa-f]{0,4}:|::[Ff]{4}:",
-        rf"((?:^|[^0-9A-Za-z:._\\-]|[^0-9A-Fa-f:\\]:|{_ENCODED}|{_ESCAPE})(?:{_ESCAPE})*){_IPV6}",
+        r"[0-9A-Fa-f]:[0-9A-Fa-f]{0,4}:|::[Ff]{4}:|%3[Aa][0-9A-Fa-f]{0,4}%3[Aa]",
+        rf"((?:^|{_ESCAPE}|[^0-9A-Za-z:._-]|[^0-9A-Fa-f:\\]:|{_ENCODED})(?:{_ESCAPE})*){_IPV6}",
         "${1}[ip]",
     ),
-    Detector("ip", r"[0-9]\.[0-9]{1,3}\.[0-9]", rf"{_BEFORE_IPV4}{_IPV4}(?:-{_IPV4})?\b", "${1}[ip]"),
     Detector(
         "ip",
-        r"[0-9]-[0-9]{1,3}-[0-9]",
-        rf"\b((?:ip|ec2)-){OCTET}-{OCTET}-{OCTET}-{OCTET}\b",
+        r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]",
+        rf"{_BEFORE_IPV4}{_IPV4}(?:-{_IPV4})?(?-u:\b)",
+        "${1}[ip]",
+    ),
+    Detector(
+        "ip",
+        "ip-|ec2-",
+        rf"(?-u:\b)((?:ip|ec2)-){OCTET}-{OCTET}-{OCTET}-{OCTET}(?-u:\b)",
         "${1}[ip]",
     ),
     Detector(
         "phone",
         r"(?:\+|%2[Bb])[1-9]",
-        _after("0-9A-Za-z+") + r"(?:\+|%2[Bb])[1-9](?:(?:[ .()-]{0,2}|%20)[0-9]){6,14}\b",
+        _after("0-9A-Za-z+", escapable=False)
+        + r"(?:\+|%2[Bb])[1-9](?:(?:[ .()-]{0,2}|%20)[0-9]){6,14}(?-u:\b)",
         "${1}[phone]",
     ),
     Detector(
         "phone",
         r"[0-9](?:-|\.|\) ?|%29\+?|%20)[0-9]{3,4}[ .+-][0-9]{3,4}",
-        _after("0-9A-Za-z._/+-")
+        _after("0-9A-Za-z._/+-", escapable=False)
         + r"(?:(?:\(|%28)[0-9]{2,4}(?:\)|%29)[ +]?[0-9]{3,4}[ +-][0-9]{3,4}"
         + r"|(?:(?:00)?1-)?[2-9][0-9]{2}-[0-9]{3}-[0-9]{4}|[2-9][0-9]{2}\.[0-9]{3}\.[0-9]{4})"
-        + r"(?:x[0-9]{1,5})?\b",
+        + r"(?:x[0-9]{1,5})?(?-u:\b)",
         "${1}[phone]",
     ),
     Detector(
         "ssn",
         r"[0-9]{3}-[0-9]{2}-[0-9]{4}",
-        _after("0-9A-Za-z.-") + r"[0-8][0-9]{2}-[0-9]{2}-[0-9]{4}\b",
+        _after("0-9A-Za-z.-", escapable=False) + r"[0-8][0-9]{2}-[0-9]{2}-[0-9]{4}(?-u:\b)",
         "${1}[ssn]",
     ),
     Detector(
         "card",
-        r"[0-9]{4}(?:[ +-]|%20)?[0-9]{4,6}(?:[ +-]|%20)?[0-9]{4}",
+        rf"[0-9]{{4}}{_GAP}[0-9]{{4,6}}{_GAP}[0-9]{{4,5}}{_GAP}[0-9]",
         rf"{_GLUED}(?:3[47][0-9]{{2}}{_GAP}[0-9]{{6}}{_GAP}[0-9]{{5}}"
-        rf"|[2-6][0-9]{{3}}{_GAP}[0-9]{{4}}{_GAP}[0-9]{{4}}{_GAP}[0-9]{{1,7}})\b",
+        rf"|[2-6][0-9]{{3}}{_GAP}[0-9]{{4}}{_GAP}[0-9]{{4}}{_GAP}[0-9]{{1,7}})(?-u:\b)",
         "[card]",
         check=luhn,
     ),
     Detector(
         "iban",
-        r"[A-Z]{2}[0-9]{2} ?[0-9A-Z]{4}",
-        rf"{_GLUED}[A-Z]{{2}}[0-9]{{2}}(?: ?[A-Z0-9]{{4}}){{2,7}}(?: ?[A-Z0-9]{{1,3}})?\b",
+        r"(?:^|[^A-Z])[A-Z]{2}[0-9]{2}(?: ?[0-9A-Z]{4}){2}",
+        rf"{_GLUED}[A-Z]{{2}}[0-9]{{2}}(?: ?[A-Z0-9]{{4}}){{2,7}}(?: ?[A-Z0-9]{{1,3}})?(?-u:\b)",
         "[iban]",
         check=iban,
     ),
     Detector(
         "user",
-        r"(?i)\b(?:user|for|by|login|account) ",
-        rf"(?i)\b((?:user|for|by|login|account) (?:\\*[\"'])?)(?:{_LIKELY_LOGIN})\b",
+        r"(?i)(?-u:\b)(?:user|for|by|login|account) ",
+        rf"(?i)(?-u:\b)((?:user|for|by|login|account) (?:\\*[\"'])?)(?:{_LIKELY_LOGIN})(?-u:\b)",
         "${1}[user]",
     ),
     Detector(
         "user",
         r"(?i) from ",
-        r"(?i)\b((?:for|user) )[A-Za-z0-9._+-]{1,64}( from )",
+        r"(?i)(?-u:\b)((?:for|user) )[A-Za-z0-9._+-]{1,64}( from )",
         "${1}[user]${2}",
     ),
     Detector(
         "user",
         r"(?i)/(?:users?|home|accounts|profiles?|people|members)/",
-        rf"(?i)(/(?:users?|accounts|profiles?|people|members)/)(?:{_LIKELY_LOGIN})\b",
+        rf"(?i)(/(?:users?|accounts|profiles?|people|members)/)(?:{_LIKELY_LOGIN})(?-u:\b)",
         "${1}[user]",
     ),
     Detector("user", "/home/|/Users/", r"(/(?:home|Users)/)[A-Za-z0-9._-]{1,64}", "${1}[user]"),

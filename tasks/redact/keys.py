@@ -75,7 +75,7 @@ def _members(kind: str, keys: str, marker: str) -> tuple[Detector, ...]:
 
 def _assignment(kind: str, keys: str, marker: str, quote: str) -> Detector:
     pattern = rf"(?i)({_BEFORE_KEY}{keys}{_ASSIGN})(?:({quote})[^\"'\\]+|{_BARE_VALUE})"
-    return Detector(kind, r"[=:]|%3[Dd]", pattern, f"${{1}}${{2}}{marker}")
+    return Detector(kind, r"[A-Za-z0-9](?:\s?=|%3[Dd]|:)", pattern, f"${{1}}${{2}}{marker}")
 
 
 def key_detectors(kind: str, *, json: bool) -> tuple[Detector, ...]:

@@ -89,18 +89,15 @@ class Scanner:
         return result
 
     def _scan(self, texts: pl.Series, weights: pl.Series, mode: Mode) -> pl.Series:
-        suspect = texts.str.contains(mode.gate)
-        if mode.persons and self._persons:
-            suspect |= texts.str.contains_any(self._persons)
-        rows = suspect.fill_null(value=False).arg_true()
+        named = self._naming(texts) if mode.persons else pl.zeros(len(texts), pl.Boolean, eager=True)
+        rows = (texts.str.contains(mode.gate) | named).fill_null(value=False).arg_true()
         if rows.is_empty():
             return texts
-        before, weights = texts.gather(rows), weights.gather(rows)
+        before, weights, named = texts.gather(rows), weights.gather(rows), named.gather(rows)
         after = before
         for detector in mode.detectors:
             after = self._apply(after, detector, weights)
-        if mode.persons and self._persons:
-            after = self._replace_persons(after, weights)
+        after = self._replace_persons(after, named.arg_true(), weights)
         if mode.json:
             after = self._keep_valid(before, after, weights)
         return texts.clone().scatter(rows, after)
@@ -113,8 +110,13 @@ class Scanner:
             return texts
         return self._put(texts, rows, _rewrite(texts.gather(rows), detector), detector.kind, weights)
 
-    def _replace_persons(self, texts: pl.Series, weights: pl.Series) -> pl.Series:
-        rows = texts.str.contains_any(self._persons).arg_true()
+    def _naming(self, texts: pl.Series) -> pl.Series:
+        """Whether each text names one of the batch's persons."""
+        if not self._persons:
+            return pl.zeros(len(texts), pl.Boolean, eager=True)
+        return texts.str.contains_any(self._persons)
+
+    def _replace_persons(self, texts: pl.Series, rows: pl.Series, weights: pl.Series) -> pl.Series:
         if rows.is_empty():
             return texts
         new = texts.gather(rows).str.replace_many(self._persons, [USER], leftmost=True)

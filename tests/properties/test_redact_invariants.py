@@ -95,7 +95,7 @@ def test_no_full_address_survives_truncation(addresses: list[str]) -> None:
 @given(st.lists(st.one_of(st.none(), WORDS), min_size=1, max_size=20))
 def test_equal_input_gives_equal_output(values: list[str | None]) -> None:
     fields = tuple(
-        Field(name, "string", ((name,),), treatment=name)  # type: ignore[arg-type]
+        Field(name, "string", ((name,),), treatment=name)
         for name in ("keep", "drop", "mask", "truncate_ip", "pseudonym", "scan")
     )
     columns = {field.name: pl.Series(values, dtype=pl.String) for field in fields}

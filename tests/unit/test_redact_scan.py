@@ -35,6 +35,8 @@ def scanned(text: str, mode: Mode = TEXT) -> str:
         ("203.0.113.9-203.0.113.20", "[ip]"),
         ("peer 2001:db8:1:2::3 and fe80::1", "peer [ip] and [ip]"),
         ("client:2001:db8:1:2:3:4:5:6", "client:[ip]"),
+        ("ip=2001%3Adb8%3A1%3A2%3A%3A3&v=1", "ip=[ip]&v=1"),
+        ("203.0.113.9é", "[ip]é"),
         ("::ffff:203.0.113.9", "::ffff:[ip]"),
         ("ip-203-0-113-9.ec2.internal", "ip-[ip].ec2.internal"),
         ("tel +1-202-555-0123.", "tel [phone]."),
