@@ -7,21 +7,23 @@ claims is trusted. In an evidence bundle, what lies outside its range is "not me
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tasks.errors import NotFoundError, StoreRefusedError
 from tasks.verify import reasons
-from tasks.verify.bundle import Bundle
+from tasks.verify.bundle import MAX_OBJECT_BYTES, Bundle
 from tasks.verify.readers import Reader
 from tasks.verify.report import Findings
 
+Progress = Callable[[str, int, int], None]
+
 
 class Tree:
-    """A reader together with the collector of findings and, for a bundle, its scope."""
+    """A reader, and what every check needs: findings, progress and, for a bundle, its scope."""
 
-    def __init__(self, reader: Reader, findings: Findings, bundle: Bundle | None) -> None:
-        self.reader, self.findings, self.bundle = reader, findings, bundle
+    def __init__(self, reader: Reader, findings: Findings, bundle: Bundle | None, progress: Progress) -> None:
+        self.reader, self.findings, self.bundle, self.progress = reader, findings, bundle, progress
         self._outside: set[str] = set()
         self._checked: set[tuple[object, ...]] = set()
 
@@ -69,8 +71,11 @@ class Tree:
         if size != expected:
             sentence = f"It has {size} bytes, the sealed entry says {expected}."
             self.findings.changed(reasons.OBJECT_SIZE, path, sentence)
-            if size > 2 * expected + 65_536:
-                return None, False
+        if size > min(2 * expected + 65_536, MAX_OBJECT_BYTES):
+            if size == expected:
+                sentence = "It is larger than this version of the format allows, so it is not read."
+                self.findings.changed(reasons.OBJECT_SIZE, path, sentence)
+            return None, False
         data = self._read(path, version)
         if data is None:
             return None, False

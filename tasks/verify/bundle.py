@@ -20,6 +20,7 @@ from tasks.verify.report import Findings
 MANIFEST = "bundle.json"
 FORMAT = "indelible-bundle/1"
 MAX_MANIFEST_BYTES = 256 << 20
+MAX_OBJECT_BYTES = 2 << 30
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -56,7 +57,7 @@ def check_bundle(reader: Reader, bundle: Bundle, findings: Findings) -> None:
         if found is None:
             sentence = "The bundle lists this object and does not contain it."
             findings.missing(reasons.BUNDLE_OBJECT, path, sentence, "Ask for the bundle again.")
-        elif found != size or not _has_digest(reader, path, sha256):
+        elif found != size or found > MAX_OBJECT_BYTES or not _has_digest(reader, path, sha256):
             findings.changed(reasons.BUNDLE_OBJECT, path, "It is not the object that the bundle lists.")
 
 

@@ -186,11 +186,11 @@ class _Progress:
         self._shown = False
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """Show that `done` of `total` entries of a stage were checked."""
+        """Show that `done` of `total` of a stage is checked."""
         now = time.monotonic()
         if not self._silent and now >= self._next:
             self._next, self._shown = now + _PROGRESS_EVERY_S, True
-            self._stream.write(f"\r{stage}: {done} of {total} entries checked")
+            self._stream.write(f"\r\x1b[K{stage}: {done:,} of {total:,}")
             self._stream.flush()
 
     def close(self) -> None:

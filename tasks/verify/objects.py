@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from tasks.evidence.entry import SealEntry
@@ -33,12 +34,9 @@ def check_objects(tree: Tree, entry: SealEntry, *, rows: bool) -> None:
     tree.sealed_once(entry["gate"])
     ledger = _ledger(tree, entry)
     index = LineIndex()
-    readable = [
-        _table(tree, index, SealedTable(i, facts, True), rows=rows) for i, facts in enumerate(entry["files"])
-    ]
-    readable += [
-        _table(tree, index, SealedTable(None, facts, True), rows=rows) for facts in entry["quarantine"]
-    ]
+    tables = [SealedTable(i, facts) for i, facts in enumerate(entry["files"])]
+    tables += [SealedTable(None, facts) for facts in entry["quarantine"]]
+    readable = [_table(tree, index, table, rows=rows) for table in tables]
     if not rows:
         return
     if ledger is not None and all(readable):
@@ -69,11 +67,12 @@ def _table(tree: Tree, index: LineIndex, table: SealedTable, *, rows: bool) -> b
     data, as_sealed = tree.sealed(table.facts)
     if data is None or not rows:
         return False
-    if as_sealed:
-        return check_rows(data, table, index, tree.findings) is not None
-    damaged = SealedTable(table.file, table.facts, as_sealed=False)
-    holds = check_rows(data, damaged, index, tree.findings)
-    _explain(tree, table.facts, holds)
+    table = replace(table, as_sealed=as_sealed)
+    total = table.facts["rows"]
+    stage = f"rows of {table.path.split('/')[-1][:8]}"
+    holds = check_rows(data, table, index, tree.findings, lambda row: tree.progress(stage, row, total))
+    if not as_sealed:
+        _explain(tree, table.facts, holds)
     return holds is not None
 
 

@@ -42,6 +42,8 @@ OBJECT_UNREADABLE: Final = "object-unreadable"
 OBJECT_SIZE: Final = "object-size"
 OBJECT_HASH: Final = "object-hash"
 OBJECT_UNNAMED: Final = "object-not-named"
+EXTRA_VERSION: Final = "extra-version"
+DELETE_MARKER: Final = "delete-marker"
 RECORDS_INTACT: Final = "records-intact"
 PARQUET: Final = "parquet-unreadable"
 COLUMNS: Final = "columns"
@@ -93,6 +95,8 @@ MEANINGS: Final = MappingProxyType(
         OBJECT_SIZE: "an object has another size than its entry says",
         OBJECT_HASH: "an object's SHA-256 is not the one in its entry",
         OBJECT_UNNAMED: "an object that no entry names",
+        EXTRA_VERSION: "a store keeps more than one version of a create-only object",
+        DELETE_MARKER: "a store has a delete marker on a create-only object's name",
         RECORDS_INTACT: "a file's bytes differ, but its rows still hash to the sealed root",
         PARQUET: "a file is no Parquet that can be read",
         COLUMNS: "a file has a column of a type or name that the format does not have",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby, pairwise
@@ -57,7 +57,7 @@ class SealedTable:
 
     file: int | None
     facts: Mapping[str, Any]
-    as_sealed: bool
+    as_sealed: bool = True
 
     @property
     def path(self) -> str:
@@ -69,8 +69,17 @@ class SealedTable:
         return None if self.file is None else str(paths.record_id(self.facts["sha256"], row))
 
 
-def check_rows(data: bytes, table: SealedTable, index: LineIndex, findings: Findings) -> bool | None:
+def check_rows(
+    data: bytes, table: SealedTable, index: LineIndex, findings: Findings, seen: Callable[[int], None]
+) -> bool | None:
     """Read all rows, check them, and enter their coordinates into `index`.
+
+    Args:
+        data: the file.
+        table: what it should be.
+        index: takes the coordinates.
+        findings: takes the findings.
+        seen: called with the number of rows read so far.
 
     Returns:
         Whether the rows hash to the sealed root; None when the file's rows cannot be read.
@@ -78,7 +87,7 @@ def check_rows(data: bytes, table: SealedTable, index: LineIndex, findings: Find
     try:
         file = _open(data, table)
         seed = _seed(file, table, findings)
-        return _check(file, table, seed, index, findings)
+        return _check(file, table, seed, index, findings, seen)
     except UnreadableError as error:
         if table.as_sealed:
             findings.changed(error.reason, table.path, f"The file's rows cannot be read: {error}.")
@@ -119,7 +128,12 @@ def _seed(file: pq.ParquetFile, table: SealedTable, findings: Findings) -> bytes
 
 
 def _check(
-    file: pq.ParquetFile, table: SealedTable, seed: bytes | None, index: LineIndex, findings: Findings
+    file: pq.ParquetFile,
+    table: SealedTable,
+    seed: bytes | None,
+    index: LineIndex,
+    findings: Findings,
+    seen: Callable[[int], None],
 ) -> bool:
     _check_types(file.schema_arrow)
     walk = _Walk(table, index, findings)
@@ -130,6 +144,7 @@ def _check(
         if seed is not None:
             leaves += column_leaves(columns, salts(seed, row, count))
         row += count
+        seen(row)
     findings.counted["rows"] += row
     walk.close(row)
     holds = seed is not None and merkle.root(bytes(leaves)).hex() == table.facts["root"]

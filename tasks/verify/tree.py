@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from tasks.errors import VerificationError
 from tasks.evidence import paths
 from tasks.evidence.policy import MAX_POLICY_BYTES, Policy, parse_policy
 from tasks.verify import reasons
-from tasks.verify.access import Tree
+from tasks.verify.access import Progress, Tree
 from tasks.verify.bundle import check_bundle, read_bundle
 from tasks.verify.chain import Chain
 from tasks.verify.listing import sort_listing
@@ -17,8 +17,6 @@ from tasks.verify.objects import check_objects, named_paths
 from tasks.verify.readers import Reader
 from tasks.verify.report import Findings, Report, ShardSummary
 from tasks.verify.shard import Shard
-
-Progress = Callable[[str, int, int], None]
 
 _YEAR = re.compile(r"log/([0-9]{4})/.")
 _SEALED = (
@@ -28,6 +26,8 @@ _SEALED = (
     paths.GATE_PREFIX,
     paths.CONTRACTS_PREFIX,
 )
+
+__all__ = ["Progress", "verify"]
 
 
 def verify(
@@ -39,7 +39,7 @@ def verify(
         reader: where the tree lies.
         policy: whom to trust, obtained from outside the tree. None: the policy in the tree is used,
             and the report says that the signer's identity was not measured.
-        progress: called with a stage, entries done and entries in all.
+        progress: called with a stage, what is done and how much there is.
         rows: False skips the rows of data and quarantine files.
 
     Returns:
@@ -50,7 +50,7 @@ def verify(
     """
     findings = Findings()
     bundle = read_bundle(reader, findings)
-    run = _Run(Tree(reader, findings, bundle), policy, progress or _quiet, rows)
+    run = _Run(Tree(reader, findings, bundle, progress or _quiet), policy, rows)
     run.check_logs()
     run.check_unnamed()
     run.tree.close()
@@ -75,9 +75,9 @@ def _quiet(_stage: str, _done: int, _total: int) -> None:
 class _Run:
     """State of one verification."""
 
-    def __init__(self, tree: Tree, policy: Policy | None, progress: Progress, rows: bool) -> None:
+    def __init__(self, tree: Tree, policy: Policy | None, rows: bool) -> None:
         self.tree, self.summaries = tree, list[ShardSummary]()
-        self._policy, self._progress, self._rows = policy, progress, rows
+        self._policy, self._rows = policy, rows
         self._findings = tree.findings
         self._named: set[str] = set()
         self._shards: dict[int, Shard] = {}
@@ -143,7 +143,7 @@ class _Run:
         origin = shard.checkpoint.origin if shard.checkpoint is not None else None
         chain = Chain(shard.year, origin, self._findings)
         for index, data in shard.entries():
-            self._progress(f"log {shard.year}", index, shard.size)
+            self.tree.progress(f"log {shard.year}", index, shard.size)
             if data is None:
                 chain.lose()
                 continue
@@ -152,7 +152,7 @@ class _Run:
             if entry is not None and entry["type"] == "seal":
                 self._named.update(named_paths(entry))
                 check_objects(self.tree, entry, rows=self._rows)
-        self._progress(f"log {shard.year}", shard.size, shard.size)
+        self.tree.progress(f"log {shard.year}", shard.size, shard.size)
         for index, pending in shard.pending_entries():
             entry = chain.take(index, pending)
             if entry is not None and entry["type"] == "seal":

@@ -31,13 +31,13 @@ def expect_noticed(path: str, data: bytes) -> None:
         assert verdict is not Verdict.OK
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(path=st.sampled_from(PATHS), data=st.binary(max_size=300))
 def test_any_bytes_in_the_place_of_any_object_are_noticed(path: str, data: bytes) -> None:
     expect_noticed(path, data)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(path=st.sampled_from(PATHS), position=st.integers(0, 10**6), mask=st.integers(1, 255))
 def test_any_changed_byte_of_any_object_is_noticed(path: str, position: int, mask: int) -> None:
     data = bytearray(PRISTINE[path])
@@ -45,7 +45,7 @@ def test_any_changed_byte_of_any_object_is_noticed(path: str, position: int, mas
     expect_noticed(path, bytes(data))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(path=st.sampled_from(PATHS), start=st.integers(0, 10**6), length=st.integers(0, 500))
 def test_any_cut_in_any_object_is_noticed(path: str, start: int, length: int) -> None:
     data = PRISTINE[path]
