@@ -106,7 +106,9 @@ _IPV6: Final = (
     rf"(?:(?:{_HEX}{_COLON}){{7}}{_HEX}(?-u:\b)|(?:{_HEX}{_COLON}){{1,6}}(?:{_COLON}{_HEX}){{1,6}}(?-u:\b)"
     rf"|(?:{_HEX}{_COLON}){{2,7}}{_COLON}|::[Ff]{{4}}:{_HEX}:{_HEX}(?-u:\b))"
 )
-_IPV4: Final = rf"{OCTET}\.{OCTET}\.{OCTET}\.{OCTET}"
+# `0.0.0.0/0` opens a network to the world and 127.0.0.0/8 stays on the host: nobody's, and evidence.
+_FIRST_OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1(?:[013-9][0-9]|2[0-689])|[1-9][0-9]?)"
+_IPV4: Final = rf"{_FIRST_OCTET}\.{OCTET}\.{OCTET}\.{OCTET}"
 # Not after a letter and `/` (`Chrome/120.0.0.0`), not after `rv:`; after a path segment it is an address.
 _BEFORE_IPV4: Final = (
     rf"((?:^|[^A-Za-z0-9./:%-]|(?:^|[^v\\]):|[^r]v:|(?:^|[^A-Za-z0-9)\\])/|/[A-Za-z0-9_-]{{1,32}}/"
@@ -208,14 +210,15 @@ PERSONAL: Final = (
     ),
     Detector(
         "user",
-        r"(?i)(?-u:\b)(?:user|for|by|login|account) ",
-        rf"(?i)(?-u:\b)((?:user|for|by|login|account) (?:\\*[\"'])?)(?:{_LIKELY_LOGIN})(?-u:\b)",
+        r"(?i)(?-u:\b)(?:user|for|by|login|account):? ",
+        rf"(?i)(?-u:\b)((?:user|for|by|login|account):? (?:\\*[\"'])?)(?:{_LIKELY_LOGIN})(?-u:\b)",
         "${1}[user]",
     ),
     Detector(
         "user",
         r"(?i) from ",
-        r"(?i)(?-u:\b)((?:for|user) )[A-Za-z0-9._+-]{1,64}( from )",
+        r"(?i)(?-u:\b)((?:password|publickey|log[io]n|session|authentication|failed|failure|accepted|rejected)"
+        r" for (?:invalid )?(?:user )?|user )[A-Za-z0-9._+-]{1,64}( from )",
         "${1}[user]${2}",
     ),
     Detector(

@@ -44,7 +44,8 @@ _PLAIN_CHAR: Final = r'(?:[^"\\]|\\.)'
 _ESCAPED_CHAR: Final = r'(?:[^"\\]|\\u[0-9A-Fa-f]{4}|\\\\(?:\\["\\]|[^"\\]))'
 _EMBEDDED_QUOTE: Final = r"(?:\\{2,}[\"']|%22|%5C%22|&quot;|\\+u0022|')"
 _BEFORE_KEY: Final = r"""(?:^|[?&;,\s"'{(\[|]|%26|%3[Ff]|%22|%20|\\[nrt])"""
-_ASSIGN: Final = r"(?:\s?=\s?|%3[Dd]|:\s{0,2})"
+_EQUALS: Final = r"(?:\s?=\s?|%3[Dd])"
+_ASSIGN: Final = rf"(?:{_EQUALS}|:\s{{0,2}})"
 _BARE_VALUE: Final = r"""(?:[^\s"'\\&;,<>(){}\[\]%]|%(?:[013-9A-Fa-f][0-9A-Fa-f]|2[013-57-9A-Fa-f]))+"""
 
 
@@ -74,7 +75,9 @@ def _members(kind: str, keys: str, marker: str) -> tuple[Detector, ...]:
 
 
 def _assignment(kind: str, keys: str, marker: str, quote: str) -> Detector:
-    pattern = rf"(?i)({_BEFORE_KEY}{keys}{_ASSIGN})(?:({quote})[^\"'\\]+|{_BARE_VALUE})"
+    # `User: arn:aws:...` is how AWS words its messages; the ARN's own detector keeps the account.
+    assign = _EQUALS if kind == "user" else _ASSIGN
+    pattern = rf"(?i)({_BEFORE_KEY}{keys}{assign})(?:({quote})[^\"'\\]+|{_BARE_VALUE})"
     return Detector(kind, r"[A-Za-z0-9](?:\s?=|%3[Dd]|:)", pattern, f"${{1}}${{2}}{marker}")
 
 

@@ -64,6 +64,8 @@ def scanned(text: str, mode: Mode = TEXT) -> str:
         ("GET /users/alice.smith12/profile", "GET /users/[user]/profile"),
         ("open /home/bob/.ssh/config", "open /home/[user]/.ssh/config"),
         ("/x?user=bob&page=2", "/x?user=[user]&page=2"),
+        ("User: arn:aws:iam::1234:user/bob is not", "User: arn:aws:iam::1234:user/[user] is not"),
+        ("user: alice.smith12", "user: [user]"),
     ],
 )
 def test_personal_data_is_replaced(text: str, result: str) -> None:
@@ -88,6 +90,9 @@ def test_personal_data_is_replaced(text: str, result: str) -> None:
         "https://host:80/:test@",
         "tokens are counted, secrets are not",
         "300.1.2.3",
+        '{"cidrIp":"0.0.0.0/0"}',
+        "listening on 127.0.0.1:8080",
+        "waiting for response from upstream",
     ],
 )
 def test_lookalikes_stay(text: str) -> None:
