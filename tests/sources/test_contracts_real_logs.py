@@ -129,6 +129,12 @@ def test_gateway_events_agree_with_a_peer(peer_format: str, comparable: int, tmp
             assert event["outcome"] == ("success" if int(expected["status"]) < 400 else "failure")
 
 
+def test_a_virtual_host_is_never_taken_for_the_client(tmp_path: Path) -> None:
+    raw = [raw for raw, _ in oracle("nginx_http-logs") if raw.startswith("www.")]
+    contract, batch = as_drop("gateway", tmp_path, "\n".join(raw).encode())
+    assert judge(batch.frame, contract.rules).failed.all()
+
+
 def test_outcomes_of_real_cloudtrail_events_follow_their_error_codes() -> None:
     folder = REAL / "cloudtrail" / "invictus-ir__aws_dataset"
     contract, batch = read("cloudtrail", folder, [path.name for path in folder.iterdir()])
