@@ -33,10 +33,17 @@ def publish(key: str, markdown: str, description: str) -> None:
 def sentence(receipt: BatchReceipt) -> str:
     """One batch in one line."""
     return (
-        f"{'held' if receipt.held else 'sealed'} as entry {receipt.entry}: {receipt.drops:,} drops, "
-        f"{receipt.lines:,} lines = {receipt.accepted:,} accepted + {receipt.quarantined:,} quarantined"
-        f" + {receipt.duplicate:,} duplicate + {receipt.blank:,} blank"
+        f"{'held' if receipt.held else 'sealed'} as entry {receipt.entry}: "
+        f"{count(receipt.drops, 'drop')}, "
+        f"{count(receipt.lines, 'line')} = {receipt.accepted:,} accepted"
+        f" + {receipt.quarantined:,} quarantined + {receipt.duplicate:,} duplicate + {receipt.blank:,} blank"
     )
+
+
+def count(number: int, noun: str) -> str:
+    """`1 batch`, `2,000 batches`."""
+    plural = "es" if noun.endswith(("ch", "s")) else "s"
+    return f"{number:,} {noun}{'' if number == 1 else plural}"
 
 
 def delivery(
@@ -57,7 +64,7 @@ def backfill(source: str, reason: str, runs: Sequence[tuple[str, str]]) -> str:
     """What a backfill started: a run a day, by day and run name."""
     rows = ((day, f"`{name}`") for day, name in runs[:MAX_ROWS])
     parts = [
-        f"# {source}: {_count(len(runs), 'day')} asked for",
+        f"# {source}: {count(len(runs), 'day')} asked for",
         f"Reason given: {_inline(reason)}",
         _table(("day", "run"), rows),
     ]
@@ -71,7 +78,7 @@ def verification(report: Report) -> str:
     """What a verification looked at and found."""
     parts = [f"# {'Everything is as it was sealed' if report.ok else 'Evidence does not hold'}"]
     parts += ["## What was checked", _table(("kind", "number"), _numbers(report.counted), right=1)]
-    parts += [_table(("log", "entries", "signed", "root"), _shards(report))]
+    parts += ["## Logs", _table(("log", "entries", "signed", "root"), _shards(report))]
     found = [f for f in report.findings if f.verdict is not Verdict.NOT_SEALED_YET]
     if found:
         rows = [
@@ -109,16 +116,16 @@ def _headline(source: str, batches: int, held: int) -> str:
     if not batches:
         return f"{source}: nothing new"
     if held:
-        return f"{source}: {held} of {_count(batches, 'batch')} held"
-    return f"{source}: {_count(batches, 'batch')} sealed"
+        return f"{source}: {held} of {count(batches, 'batch')} held"
+    return f"{source}: {count(batches, 'batch')} sealed"
 
 
 def _sums(receipts: Sequence[BatchReceipt]) -> str:
     total = {name: sum(getattr(r, name) for r in receipts) for name in (*_SUMS, "drops", "bytes", "files")}
     rows = [(name, f"{total[name]:,}") for name in _SUMS[1:]]
     rows.append(("**lines**", f"**{total['lines']:,}**"))
-    came = f"{_count(total['drops'], 'drop')}, {total['bytes']:,} bytes"
-    return f"{came}, in {_count(total['files'], 'sealed file')}.\n\n" + _table(
+    came = f"{count(total['drops'], 'drop')}, {total['bytes']:,} bytes"
+    return f"{came}, in {count(total['files'], 'sealed file')}.\n\n" + _table(
         ("became", "lines"), rows, right=1
     )
 
@@ -151,7 +158,7 @@ def _findings(receipts: Sequence[BatchReceipt]) -> list[str]:
     unknown = len({name for receipt in receipts for name in receipt.unknown_fields})
     found = [f"`{flag}`" for flag in flags]
     # Names of unknown fields come from the sender, and a sender may put anything there.
-    found += [f"{_count(unknown, 'field')} that the contract does not name"] if unknown else []
+    found += [f"{count(unknown, 'field')} that the contract does not name"] if unknown else []
     return ["## Also found", "\n".join(f"- {text}" for text in found)] if found else []
 
 
@@ -198,11 +205,6 @@ def _table(names: Sequence[str], rows: Iterable[Sequence[str]], right: int = 0) 
     lines = [" | ".join(names), " | ".join([":---"] * left + ["---:"] * right)]
     lines += [" | ".join(cell.replace("|", r"\|") for cell in row) for row in rows]
     return "\n".join(f"| {line} |" for line in lines)
-
-
-def _count(number: int, noun: str) -> str:
-    plural = "es" if noun.endswith(("ch", "s")) else "s"
-    return f"{number:,} {noun}{'' if number == 1 else plural}"
 
 
 def _inline(text: str) -> str:

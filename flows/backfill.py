@@ -19,7 +19,7 @@ from pydantic import Field
 
 from flows import artifacts
 from flows.deliver import Source
-from flows.work import POLICY
+from flows.work import POLICY, confined
 from tasks.errors import UsageError
 
 QUEUE: Final = "backfill"
@@ -68,6 +68,7 @@ def days(since: date, until: date) -> Iterator[date]:
 
 
 @task(name="start day", task_run_name="start-{source}-{day}", **POLICY)
+@confined()
 def start_day(source: str, day: date, reason: str) -> str:
     """Ask for one day; returns the name of its run."""
     asked, after = hashlib.sha256(reason.encode()).hexdigest()[:16], day + timedelta(days=1)

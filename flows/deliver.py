@@ -21,7 +21,7 @@ from pydantic import Field
 
 from flows import artifacts, pipeline
 from flows.receipts import BatchReceipt, CheckpointReceipt
-from flows.work import POLICY, opened
+from flows.work import POLICY, confined, opened
 from tasks.batch import Drop
 
 # A run of more would be long to watch and dear to repeat; the next run takes the rest.
@@ -68,7 +68,7 @@ def deliver(
     log = get_run_logger()
     with opened() as (runtime, _):
         batches = plan_batches(source, pipeline.Window(since, until))
-        log.info("%d batches to deliver, %d drops", len(batches), sum(map(len, batches)))
+        log.info("%s new", artifacts.count(sum(map(len, batches)), "drop"))
         receipts = [receipt for batch in batches for receipt in seal_batch(source, batch)]
         checkpoint = publish_log()
         text = artifacts.delivery(source, receipts, checkpoint, runtime.store)
@@ -78,7 +78,8 @@ def deliver(
     return verdict(receipts)
 
 
-@task(name="plan", **POLICY)
+@task(name="plan", task_run_name="plan", **POLICY)
+@confined()
 def plan_batches(source: str, window: pipeline.Window) -> list[list[Reference]]:
     """List the landing place, leave out what is sealed, and cut the rest into batches."""
     with opened() as (runtime, catalog):
@@ -88,6 +89,7 @@ def plan_batches(source: str, window: pipeline.Window) -> list[list[Reference]]:
 
 
 @task(name="seal batch", task_run_name="seal-{source}", **POLICY)
+@confined()
 def seal_batch(source: str, references: Sequence[Reference]) -> list[BatchReceipt]:
     """Read, validate, redact and seal one batch of drops."""
     log = get_run_logger()
@@ -97,11 +99,12 @@ def seal_batch(source: str, references: Sequence[Reference]) -> list[BatchReceip
     for receipt in receipts:
         log.info("%s", artifacts.sentence(receipt))
     if not receipts:
-        log.info("all %d drops were sealed meanwhile", len(references))
+        log.info("all of this batch was sealed meanwhile")
     return receipts
 
 
-@task(name="publish", **POLICY)
+@task(name="publish", task_run_name="publish", **POLICY)
+@confined()
 def publish_log() -> CheckpointReceipt:
     """Sign a checkpoint over all that is sealed, and publish the catalog of it."""
     with opened() as (runtime, catalog):
@@ -116,14 +119,15 @@ def verdict(receipts: Sequence[BatchReceipt]) -> State[Any]:
     Everything is sealed either way, so nothing tries it again, and the next run is clean unless more is held.
     """
     held = [receipt for receipt in receipts if receipt.held]
+    batches = artifacts.count(len(receipts), "batch")
     if held:
         entries = ", ".join(str(receipt.entry) for receipt in held[:10])
         return Failed(
             name="Held",
-            message=f"{len(held)} of {len(receipts)} batches failed their contract's gate; their lines are"
-            f" sealed in quarantine (log entries {entries}). Next: {artifacts.AFTER_HOLD}",
+            message=f"{len(held)} of {batches} failed the contract's gate: sealed in quarantine, as log"
+            f" entries {entries}. Next: {artifacts.AFTER_HOLD}",
         )
     if not receipts:
         return Completed(message="Nothing new: every drop is sealed.")
     lines, accepted = (sum(getattr(r, name) for r in receipts) for name in ("lines", "accepted"))
-    return Completed(message=f"{len(receipts)} batches sealed: {accepted:,} of {lines:,} lines accepted.")
+    return Completed(message=f"{batches} sealed: {accepted:,} of {lines:,} lines accepted.")

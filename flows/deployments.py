@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
 POOL: Final = "indelible"
+# Without a command of its own, a process worker first copies its whole working directory, with state, keys
+# and raw drops, into a temporary one.
+_ENGINE: Final = "-m prefect.engine"
 # Name -> priority (1 goes first) and how many runs at once.
 QUEUES: Final[dict[str, tuple[int, int | None]]] = {"scheduled": (1, None), "backfill": (2, 1)}
 
@@ -73,27 +76,27 @@ def declare(schedules: ScheduleSettings, sources: Sequence[str]) -> list[Deploym
     return [
         *deliveries,
         Deployment(
-            name="on-demand",
+            name="backfill",
             entrypoint="flows.backfill.backfill",
             description="Deliver what is unsealed of past days, one run a day, after all that is scheduled.",
             tags=("indelible", "backfill"),
             queue="backfill",
         ),
         Deployment(
-            name="on-demand",
+            name="replay-quarantine",
             entrypoint="flows.replay.replay_quarantine",
             description="Send quarantined lines through the stages again, after a contract was corrected.",
             tags=("indelible", "quarantine"),
         ),
         Deployment(
-            name="nightly",
+            name="verify",
             entrypoint="flows.verification.verify",
             description="Check everything that is sealed, from the public format alone.",
             tags=("indelible", "verify"),
             cron=schedules.verify,
         ),
         Deployment(
-            name="monthly",
+            name="export-evidence",
             entrypoint="flows.exporting.export_evidence",
             description="Write an evidence bundle of the month before, or of the days that are asked for.",
             tags=("indelible", "export"),
@@ -119,7 +122,11 @@ def as_yaml(deployments: Sequence[Deployment]) -> str:
                 "parameters": d.parameters,
                 "enforce_parameter_schema": True,
                 "concurrency_limit": {"limit": 1, "collision_strategy": "ENQUEUE"},
-                "work_pool": {"name": POOL, "work_queue_name": d.queue},
+                "work_pool": {
+                    "name": POOL,
+                    "work_queue_name": d.queue,
+                    "job_variables": {"command": f"python {_ENGINE}"},
+                },
                 "schedules": d.schedules,
             }
             for d in deployments
@@ -144,7 +151,9 @@ def register(
     """
     from prefect.client.orchestration import get_client
 
-    variables = {} if working_directory is None else {"working_dir": str(working_directory)}
+    variables = {"command": f"{sys.executable} {_ENGINE}"}
+    if working_directory is not None:
+        variables["working_dir"] = str(working_directory)
     with get_client(sync_client=True) as client:
         _make_pool(client)
         return [_register(client, deployment, sources, variables) for deployment in deployments]

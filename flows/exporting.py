@@ -14,7 +14,7 @@ from pydantic import Field
 
 from flows import artifacts, evidence
 from flows.deliver import logical_time
-from flows.work import POLICY, open_runtime
+from flows.work import POLICY, confined, open_runtime
 from tasks.errors import NotFoundError, UsageError
 from tasks.export.controls import FRAMEWORKS
 
@@ -65,6 +65,7 @@ def period(since: date | None, until: date | None, today: date) -> tuple[date, d
 
 
 @task(name="write bundle", task_run_name="bundle-{since}-to-{until}", **POLICY)
+@confined()
 def write_bundle(since: date, until: date, framework: str) -> dict[str, Any]:
     """Collect, check and pack the evidence of a period."""
     runtime = open_runtime()
@@ -85,7 +86,7 @@ def write_bundle(since: date, until: date, framework: str) -> dict[str, Any]:
 
 
 def bundle_path(state: Path, since: date, until: date) -> Path:
-    """Where the bundle of a period goes. Equal evidence gives equal bytes, so writing it again is harmless."""
+    """Where the bundle of a period goes. Equal evidence gives equal bytes: writing it again is harmless."""
     return state.resolve() / "bundles" / f"evidence-{since}-to-{until}.zip"
 
 

@@ -70,10 +70,8 @@ def find_new(runtime: Runtime, source: str, window: Window, catalog: Catalog) ->
     """
     contract = runtime.contract(source)
     limits = runtime.settings.limits
-    listed = (drop for drop in list_drops(runtime.landing(source), contract) if window.covers(drop))
-    return plan(
-        listed, is_sealed=catalog.is_sealed, max_bytes=limits.batch_bytes, max_drops=limits.batch_drops
-    )
+    listed = [drop for drop in list_drops(runtime.landing(source), contract) if window.covers(drop)]
+    return plan(catalog.unsealed(listed), max_bytes=limits.batch_bytes, max_drops=limits.batch_drops)
 
 
 def deliver(
@@ -112,7 +110,7 @@ def deliver_batch(
     while True:
         catalog.sync()
         planned_seq = catalog.tail(year, source).source_seq
-        drops = [drop for drop in drops if not catalog.is_sealed(drop)]
+        drops = catalog.unsealed(drops)
         batch = (
             _without_known(read_batch(place, contract, drops, runtime.limits()), catalog) if drops else None
         )
@@ -192,10 +190,12 @@ def _shard(runtime: Runtime) -> int:
 
 def _without_known(batch: ReadBatch, catalog: Catalog) -> ReadBatch | None:
     """Leave out drops that are sealed under their key with the same bytes, and merely look new."""
-    known = [catalog.is_known_content(batch.source, d.drop.key, d.sha256) for d in batch.drops]
-    if all(known):
+    contents = [(d.drop.key, d.sha256) for d in batch.drops]
+    known = catalog.known_content(batch.source, contents)
+    new = [i for i, content in enumerate(contents) if content not in known]
+    if not new:
         return None
-    return batch.keep([i for i, is_known in enumerate(known) if not is_known]) if any(known) else batch
+    return batch.keep(new) if known else batch
 
 
 def _judge(

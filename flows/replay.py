@@ -13,7 +13,7 @@ from pydantic import Field
 from flows import artifacts, quarantine
 from flows.deliver import Source, logical_time, verdict
 from flows.receipts import BatchReceipt, CheckpointReceipt
-from flows.work import POLICY, open_runtime
+from flows.work import POLICY, confined, open_runtime
 
 Entries = Annotated[tuple[int, ...], Field(max_length=1000)]
 
@@ -40,6 +40,7 @@ def replay_quarantine(source: Source, entries: Entries = ()) -> State[Any]:
 
 
 @task(name="replay", task_run_name="replay-{source}", **POLICY)
+@confined()
 def replay(source: str, entries: Sequence[int]) -> tuple[list[BatchReceipt], CheckpointReceipt]:
     """Seal open quarantined lines anew, entry by entry, and publish."""
     return quarantine.replay(open_runtime(), source, entries or None)

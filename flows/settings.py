@@ -78,8 +78,8 @@ class ScheduleSettings(_Section):
 class LimitSettings(_Section):
     """Bounds on what input can make large."""
 
-    batch_bytes: int = Field(default=64 << 20, ge=1 << 16, description="stored bytes of the drops of a batch")
-    batch_drops: int = Field(default=500, ge=1, le=5000)
+    batch_bytes: int = Field(default=512 << 20, ge=1 << 16, description="text of a batch, as estimated")
+    batch_drops: int = Field(default=2000, ge=1, le=20_000)
     drop_bytes: int = Field(default=1 << 30, ge=1 << 16, description="decompressed bytes of one drop")
     line_bytes: int = Field(default=16 << 20, ge=1 << 10)
     clock_difference_s: int = Field(default=60, ge=1)

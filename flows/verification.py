@@ -10,7 +10,7 @@ from prefect.states import Completed, Failed
 
 from flows import artifacts, evidence
 from flows.deliver import logical_time
-from flows.work import POLICY, open_runtime
+from flows.work import POLICY, confined, open_runtime
 from tasks.verify.report import Report, Verdict
 
 
@@ -39,7 +39,8 @@ def verify(rows: bool = True) -> State[Any]:
     )
 
 
-@task(name="check store", **POLICY)
+@task(name="check store", task_run_name="check-store", **POLICY)
+@confined()
 def check_store(rows: bool) -> Report:
     """Read everything back and compare it with the log."""
     log = get_run_logger()

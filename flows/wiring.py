@@ -34,6 +34,7 @@ class Runtime:
     store: ObjectStore
     keyring: Keyring
     software: str = field(default_factory=lambda: f"indelible/{version('indelible')}")
+    _loaded: dict[str, Contract] = field(default_factory=dict)
 
     def landing(self, source: str) -> ObjectStore:
         """The landing place of a source.
@@ -50,8 +51,10 @@ class Runtime:
         return _open(uri, self.settings.landing)
 
     def contract(self, source: str) -> Contract:
-        """The contract of a source."""
-        return load_contract(source, self.settings.contracts)
+        """The contract of a source; loaded once, so a run is judged by one contract to its end."""
+        if source not in self._loaded:
+            self._loaded[source] = load_contract(source, self.settings.contracts)
+        return self._loaded[source]
 
     def contracts(self) -> list[Contract]:
         """All contracts."""

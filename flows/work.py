@@ -6,8 +6,10 @@ Put here: how Prefect runs our functions. Do not put here: what they do.
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from prefect.cache_policies import NO_CACHE
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from prefect.cache_policies import CachePolicy
 
     from tasks.catalog.catalog import Catalog
+
+
+_FRAMES: Final = 6
 
 
 class TaskPolicy(TypedDict):
@@ -57,6 +62,26 @@ POLICY: Final[TaskPolicy] = {
 }
 
 
+@contextmanager
+def confined() -> Iterator[None]:
+    """Let no unexpected exception out as it is. Also a decorator.
+
+    Prefect logs the message of an exception and stores the exception itself, and that of a library may hold
+    a value of the record that upset it. What remains is its type and the lines of code that it came by.
+    """
+    try:
+        yield
+    except IndelibleError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not leave as it is
+        frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+        way = ", ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
+        raise IndelibleError(
+            f"unexpected {type(error).__name__}, by way of {way}",
+            next_step="Run the same with `indelible` on the machine itself, and report it as a defect.",
+        ) from None
+
+
 class _Opened(threading.local):
     """A DuckDB connection belongs to one thread, so what is open does too."""
 
@@ -83,7 +108,7 @@ def opened() -> Iterator[tuple[wiring.Runtime, Catalog]]:
         yield _opened.current
         return
     runtime = open_runtime()
-    with runtime.catalog() as catalog:
+    with confined(), runtime.catalog() as catalog:
         _opened.current = runtime, catalog
         try:
             yield _opened.current

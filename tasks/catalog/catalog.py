@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -110,24 +110,35 @@ class Catalog:
         count, last, leaf = row if row else (0, None, None)
         return Tail(self.size(shard), int(count), (int(last), leaf) if count else None)
 
-    def is_sealed(self, drop: Drop) -> bool:
-        """Whether this very drop, as the landing place lists it, is already sealed.
+    def unsealed(self, drops: Sequence[Drop]) -> list[Drop]:
+        """Those drops that are not sealed, as the landing place lists them, in their order.
 
-        A drop counts as the same when key and size and either the version id or the ETag agree. Where neither
-        does (a copy with a new time stamp), the drop is read again and `is_known_content` decides.
+        A drop counts as sealed when key and size and either the version id or the ETag agree. Where neither
+        does (a copy with a new time stamp), the drop is read again and `known_content` decides.
         """
-        found = self.connection.execute(
-            "SELECT 1 FROM drops WHERE source = ? AND key = ? AND bytes = ? AND (etag = ? OR version_id = ?) LIMIT 1",
-            [drop.source, drop.key, drop.size, drop.etag, drop.version_id],
-        ).fetchone()
-        return found is not None
+        frame = pl.DataFrame(
+            [(i, d.source, d.key, d.size, d.etag, d.version_id) for i, d in enumerate(drops)],
+            schema={"i": pl.Int64, "source": pl.String, "key": pl.String, "bytes": pl.Int64,
+                    "etag": pl.String, "version_id": pl.String},
+            orient="row",
+        )  # fmt: skip
+        rows = self._ask(
+            "SELECT i FROM asked a WHERE NOT EXISTS (SELECT 1 FROM drops d WHERE d.source = a.source AND d.key = a.key"
+            " AND d.bytes = a.bytes AND (d.etag = a.etag OR d.version_id = a.version_id)) ORDER BY i",
+            frame,
+        )
+        return [drops[i] for (i,) in rows]
 
-    def is_known_content(self, source: str, key: str, sha256: str) -> bool:
-        """Whether a drop of that key and those stored bytes is sealed."""
-        found = self.connection.execute(
-            "SELECT 1 FROM drops WHERE source = ? AND key = ? AND sha256 = ? LIMIT 1", [source, key, sha256]
-        ).fetchone()
-        return found is not None
+    def known_content(self, source: str, contents: Sequence[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+        """Those (key, SHA-256 of the stored bytes) that are sealed drops of the source."""
+        frame = pl.DataFrame(contents, schema={"key": pl.String, "sha256": pl.String}, orient="row")
+        rows = self._ask(
+            "SELECT a.key, a.sha256 FROM asked a SEMI JOIN drops d"
+            " ON d.source = ? AND d.key = a.key AND d.sha256 = a.sha256",
+            frame,
+            source,
+        )
+        return frozenset((key, digest) for key, digest in rows)
 
     def known_fingerprints(self, source: str, dates: Iterable[str], candidates: pl.Series) -> frozenset[str]:
         """Those of `candidates` that stand in sealed files of the source's event dates.
@@ -142,17 +153,21 @@ class Catalog:
         if not files or candidates.is_empty():
             return frozenset()
         located = [self._session.locate(path) for (path,) in files]
-        mine = pl.DataFrame({"fingerprint": candidates}).to_arrow()
-        self.connection.register("candidate_fingerprints", mine)
-        try:
-            rows = self.connection.execute(
-                "SELECT DISTINCT _fingerprint FROM read_parquet(?, union_by_name = true)"
-                " SEMI JOIN candidate_fingerprints c ON _fingerprint = c.fingerprint",
-                [located],
-            ).fetchall()
-        finally:
-            self.connection.unregister("candidate_fingerprints")
+        rows = self._ask(
+            "SELECT DISTINCT _fingerprint FROM read_parquet(?, union_by_name = true)"
+            " SEMI JOIN asked a ON _fingerprint = a.fingerprint",
+            pl.DataFrame({"fingerprint": candidates}),
+            located,
+        )
         return frozenset(value for (value,) in rows)
+
+    def _ask(self, sql: str, asked: pl.DataFrame, *parameters: object) -> list[tuple[Any, ...]]:
+        """Run a query that joins with `asked`, so that a thousand questions cost one."""
+        self.connection.register("asked", asked.to_arrow())
+        try:
+            return self.connection.execute(sql, list(parameters)).fetchall()
+        finally:
+            self.connection.unregister("asked")
 
     def sealed_at(self, shard: int, entry: int) -> str:
         """When an entry was sealed, RFC 3339."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 
@@ -10,6 +10,7 @@ from tasks.batch import Drop
 from tasks.contracts.model import Contract
 from tasks.storage.protocol import ObjectInfo, Readable
 
+_GZIP_RATIO = 10  # of access logs, 6 to 16; only the size of batches depends on it
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -33,25 +34,24 @@ def list_drops(landing: Readable, contract: Contract) -> Iterator[Drop]:
             yield _drop(contract.source, info)
 
 
-def plan(
-    drops: Iterable[Drop], *, is_sealed: Callable[[Drop], bool], max_bytes: int, max_drops: int
-) -> Iterator[tuple[Drop, ...]]:
-    """Group the drops that are not sealed yet into batches, in the order of their keys.
+def plan(drops: Iterable[Drop], *, max_bytes: int, max_drops: int) -> Iterator[tuple[Drop, ...]]:
+    """Group drops into batches, in the order of their keys.
 
     Args:
-        drops: as listed.
-        is_sealed: whether a drop's bytes stand in the ledger already.
-        max_bytes: stored bytes of a batch; a single larger drop is a batch of its own.
+        drops: those to read.
+        max_bytes: text of a batch, as estimated from names and stored sizes; a single larger drop is a
+            batch of its own.
         max_drops: drops of a batch.
     """
     batch: list[Drop] = []
     size = 0
-    for drop in sorted((drop for drop in drops if not is_sealed(drop)), key=lambda drop: drop.key):
-        if batch and (size + drop.size > max_bytes or len(batch) >= max_drops):
+    for drop in sorted(drops, key=lambda drop: drop.key):
+        expected = drop.size * (_GZIP_RATIO if drop.key.endswith(".gz") else 1)
+        if batch and (size + expected > max_bytes or len(batch) >= max_drops):
             yield tuple(batch)
             batch, size = [], 0
         batch.append(drop)
-        size += drop.size
+        size += expected
     if batch:
         yield tuple(batch)
 

@@ -11,17 +11,17 @@ from tasks.evidence.note import NoteVerifier, open_note
 from tasks.evidence.tiles import TileReader
 from tasks.storage.protocol import ObjectStore
 
+FIRST_YEAR = 2026  # no log of this format is older
+
 
 def shards(store: ObjectStore) -> list[int]:
-    """Years that have a log, oldest first."""
-    years: list[int] = []
-    # One small listing a year: the first object after the last year's prefix names the next one.
-    after = ""
-    while (found := next(store.list(paths.LOG_PREFIX, start_after=after), None)) is not None:
-        year = int(found.path.removeprefix(paths.LOG_PREFIX).split("/", 1)[0])
-        years.append(year)
-        after = paths.log_prefix(year) + "~"  # after all that a shard holds
-    return years
+    """Years that have a log, oldest first. Costs one small request a year, however large the logs are."""
+    years = range(FIRST_YEAR, store.now().year + 1)
+    return [year for year in years if _exists(store, paths.sequence(year, 0))]
+
+
+def _exists(store: ObjectStore, path: str) -> bool:
+    return any(info.path == path for info in store.list(path))
 
 
 def tile_source(store: ObjectStore, year: int) -> Callable[[str], bytes]:

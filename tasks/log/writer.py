@@ -20,8 +20,8 @@ from datetime import datetime
 
 from tasks.errors import AlreadyExistsError, StoreRefusedError, VerificationError
 from tasks.evidence import paths
-from tasks.evidence.canonical import canonical_json
 from tasks.evidence.checkpoint import Checkpoint
+from tasks.evidence.entry import encode_entry
 from tasks.evidence.note import NoteSigner, make_note
 from tasks.evidence.tiles import TileReader, new_tiles
 from tasks.log import reader
@@ -73,7 +73,7 @@ def open_shard(
         "type": "genesis",
     }
     try:
-        append(store, year, 0, canonical_json(genesis), retain_until)
+        append(store, year, 0, encode_entry(genesis), retain_until)
     except AlreadyExistsError:
         return
     _create_equal(store, paths.policy(year), f"log {signer.vkey}\nquorum none\n".encode(), retain_until)

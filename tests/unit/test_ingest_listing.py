@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import cast
 
 from tasks.batch import Drop
 from tasks.ingest.listing import list_drops, plan
-from tasks.storage.protocol import ObjectStore
 from tests.support.ingest import MemoryLanding, contract, field
 
 
@@ -30,7 +28,7 @@ def test_patterns_of_the_contract_decide() -> None:
         "LOGS/d.json",
     ]
     landing = MemoryLanding(dict.fromkeys(keys, b"12"))
-    drops = list(list_drops(cast("ObjectStore", landing), source))
+    drops = list(list_drops(landing, source))
     assert [found.key for found in drops] == [".hidden.log", "logs/2026/a.json", "logs/b.json.gz"]
     assert drops[0] == Drop("source", ".hidden.log", 2, "e", None, 1_793_491_200_000_000)
 
@@ -41,13 +39,17 @@ def test_batches_are_bounded_by_bytes_and_by_count() -> None:
         drop("a", 6),
         drop("b", 5),
         drop("c", 40),
-        drop("sealed", 1),
         drop("e", 1),
         drop("f", 1),
     ]
-    batches = plan(drops, is_sealed=lambda found: found.key == "sealed", max_bytes=11, max_drops=2)
+    batches = plan(drops, max_bytes=11, max_drops=2)
     assert [[found.key for found in batch] for batch in batches] == [["a", "b"], ["c"], ["d", "e"], ["f"]]
 
 
 def test_nothing_new_is_no_batch() -> None:
-    assert list(plan([drop("a")], is_sealed=lambda _: True, max_bytes=1, max_drops=1)) == []
+    assert list(plan([], max_bytes=1, max_drops=1)) == []
+
+
+def test_compressed_drops_count_as_the_text_they_hold() -> None:
+    batches = plan([drop("a.gz", 10), drop("b.gz", 10), drop("c", 10)], max_bytes=120, max_drops=9)
+    assert [[found.key for found in batch] for batch in batches] == [["a.gz"], ["b.gz", "c"]]
