@@ -100,6 +100,10 @@ class Tree:
         else:
             self.findings.missing(reason, path, sentence)
 
+    def is_outside(self, path: str) -> bool:
+        """Whether `path` was looked for and lies outside the range of the bundle."""
+        return path in self._outside
+
     def close(self) -> None:
         """Say how much lay outside the bundle."""
         if self._outside:

@@ -51,7 +51,12 @@ def read_bundle(reader: Reader, findings: Findings) -> Bundle | None:
 
 
 def check_bundle(reader: Reader, bundle: Bundle, findings: Findings) -> None:
-    """Compare each listed object with what the bundle holds."""
+    """Compare what the bundle lists with what it holds."""
+    for path in reader.list():
+        if path != MANIFEST and path not in bundle.objects:
+            findings.changed(
+                reasons.BUNDLE_OBJECT, path, "The bundle contains this object and does not list it."
+            )
     for path, (sha256, size) in bundle.objects.items():
         found = reader.size(path)
         if found is None:

@@ -43,7 +43,7 @@ def check_objects(tree: Tree, entry: SealEntry, *, rows: bool) -> None:
         check_lines(ledger, index, entry, tree.findings)
         tree.findings.counted["drops"] += len(ledger)
         tree.findings.counted["lines"] += sum(line.lines for line in ledger)
-    else:
+    elif not tree.is_outside(entry["ledger"]["path"]):
         sentence = (
             "Whether each line of each drop is there once cannot be told: the ledger or a file is of no use."
         )

@@ -116,7 +116,7 @@ MEANINGS: Final = MappingProxyType(
         ROWS_SKIPPED: "rows were not checked",
         LINES_SKIPPED: "completeness of an entry's lines could not be checked",
         BUNDLE_MANIFEST: "bundle.json breaks its form",
-        BUNDLE_OBJECT: "an object of the bundle is not the one that bundle.json lists",
+        BUNDLE_OBJECT: "an object of the bundle is not as bundle.json lists it, or is not listed",
         OUTSIDE_BUNDLE: "something that the log names is outside the bundle's range",
     }
 )

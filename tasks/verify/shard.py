@@ -263,10 +263,8 @@ class Shard:
             if leaf is None:
                 return known
             known.append(leaf)
-        for index in self.pending:
-            entry = self._sequenced(index)
-            if index != len(known) or entry is None:
-                break
+        # By name and not by the listing: a writer may have gone on since the listing was made.
+        while (entry := self._sequenced(len(known))) is not None:
             known.append(merkle.leaf_hash(entry))
         return known
 

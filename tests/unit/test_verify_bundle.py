@@ -51,7 +51,15 @@ def test_what_is_outside_the_range_is_not_measured() -> None:
     assert report.scope is not None
     assert report.scope["since"] == "2026-11-01"
     assert {f.verdict for f in report.findings} == {Verdict.NOT_MEASURED}
-    assert reasons.OUTSIDE_BUNDLE in {f.reason for f in report.findings}
+    assert [f.reason for f in report.findings] == [reasons.OUTSIDE_BUNDLE]
+
+
+def test_what_is_there_and_not_listed_is_named() -> None:
+    tree = bundle(example_tree(), set())
+    tree.objects["report.html"] = b"<p>"
+    assert [(f.reason, f.path) for f in verify(tree, tree.policy).findings] == [
+        (reasons.BUNDLE_OBJECT, "report.html")
+    ]
 
 
 def test_what_is_listed_and_absent_is_missing() -> None:
