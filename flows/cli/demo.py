@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 
@@ -29,7 +30,8 @@ from tasks.errors import IndelibleError, StoreRefusedError
 from tasks.storage.embedded import EmbeddedStore, supported
 
 _QUERY = """
-SELECT source, outcome, count(*) AS events, count(DISTINCT actor) AS actors, min(time) AS first, max(time) AS last
+SELECT source, outcome, count(*) AS events, count(DISTINCT actor) AS actors, min(event_date) AS first,
+       max(event_date) AS last
 FROM access_events GROUP BY ALL ORDER BY source, events DESC
 """
 _SHOWN_RULES = 4
@@ -117,19 +119,22 @@ def _deliver_all(runtime: wiring.Runtime, show: _Show) -> list[dict[str, Any]]:
     show.step("Raw drops in: validate, redact, seal")
     receipts: list[BatchReceipt] = []
     for source in list_sources():
-        with as_file(files("data_contracts") / "sources" / source / "samples") as samples:
+        with as_file(files("data_contracts") / "sources" / source / "samples" / "drops") as samples:
             landed = runtime.settings.landing.model_copy(update={"uris": {source: samples.resolve().as_uri()}})
             here = wiring.build(
                 runtime.settings.model_copy(update={"landing": landed}), store=runtime.store, keyring=runtime.keyring
             )
             receipts += pipeline.deliver(here, source)[0]
-    table = Table("source", "drops", "lines", "accepted", "quarantined", "duplicate", "blank", "why set aside", box=None)
+    table = Table("source", "drops", "lines", "accepted", "quarantined", "duplicate", "blank", box=None)
+    for column in table.columns[1:]:
+        column.justify = "right"
     for r in receipts:
-        worst = sorted(r.rules.items(), key=lambda item: -item[1])[:_SHOWN_RULES]
-        more = f" +{len(r.rules) - len(worst)} more" if len(r.rules) > len(worst) else ""
-        why = ", ".join(f"{rule} x{n}" for rule, n in worst) + more
-        table.add_row(r.source, *(f"{n:,}" for n in (r.drops, r.lines, r.accepted, r.quarantined, r.duplicate, r.blank)), why)
-    show.say(table)
+        counts = (r.drops, r.lines, r.accepted, r.quarantined, r.duplicate, r.blank)
+        table.add_row(r.source, *(f"{n:,}" for n in counts))
+    show.say(Padding(table, (0, 0, 0, 2)))
+    for r in receipts:
+        reasons = ", ".join(f"{rule} x{n}" for rule, n in r.rules.items())
+        show.say(f"   [yellow]{r.source}[/] quarantined, encrypted: {reasons}")
     show.say("   Every line is accounted for: lines = accepted + quarantined + duplicate + blank.")
     return [r.as_json() for r in receipts]
 
@@ -143,7 +148,7 @@ def _query(runtime: wiring.Runtime, show: _Show) -> str:
     table = Table(*names, box=None)
     for row in rows:
         table.add_row(*(str(value) for value in row))
-    show.say(table)
+    show.say(Padding(table, (0, 0, 0, 2)))
     _, found = run_query(
         runtime.session(), runtime.catalog_path,
         "SELECT record_id FROM access_events WHERE outcome = 'failure' ORDER BY time, record_id LIMIT 1",
@@ -154,9 +159,7 @@ def _query(runtime: wiring.Runtime, show: _Show) -> str:
 def _prove(runtime: wiring.Runtime, record: str, work: Path, show: _Show) -> dict[str, Any]:
     show.step("Prove one record to a stranger, offline")
     proof = work / "record.proof"
-    proof.write_bytes(evidence.prove(runtime, record))
-    policy = work / "policy"
-    policy.write_text(evidence.own_policy(runtime))
+    _, policy = evidence.prove_record(runtime, record, proof)
     show.say(f"   indelible prove {record} -o record.proof    [dim]{proof.stat().st_size:,} bytes[/]")
     code, text = _verifier(proof, policy)
     show.say(f"   indelible-verify record.proof --policy policy    {_verdict(code)}")
@@ -166,8 +169,8 @@ def _prove(runtime: wiring.Runtime, record: str, work: Path, show: _Show) -> dic
 
 
 def _tamper(runtime: wiring.Runtime, work: Path, show: _Show) -> dict[str, Any]:
-    show.step("Change one byte in a copy")
-    copy, policy = work / "copy", work / "policy"
+    show.step("Change one bit in a copy")
+    copy, policy = work / "copy", runtime.settings.state / "policy"
     count = copy_store(runtime.store, copy)
     clean, _ = _verifier(copy, policy)
     show.say(f"   the copy as it is: {count} objects    {_verdict(clean)}")

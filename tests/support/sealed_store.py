@@ -32,7 +32,7 @@ def verifier_of(year: int) -> NoteVerifier:
     return SIGNER.verifier
 
 
-@dataclass(frozen=True)
+@dataclass
 class Position:
     """Where the next entry of a source goes."""
 
@@ -59,7 +59,7 @@ class SealedStore:
     def add(
         self, source: str, day: date | None, rows: int = 3, *, rules: Sequence[str] = ("json.syntax",)
     ) -> SealedBatch:
-        """Seal one drop of `rows` records on `day` (none: no record at all), with one line per rule set aside."""
+        """Seal one drop of `rows` records on `day` (None: no record), and one line set aside a rule."""
         self.clock += timedelta(minutes=1)
         sealed = seal(
             _batch(source, day, rows if day else 0, rules, len(self.sealed)),
