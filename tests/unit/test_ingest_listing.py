@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from tasks.batch import Drop
 from tasks.ingest.listing import list_drops, plan
 from tests.support.ingest import MemoryLanding, contract, field
