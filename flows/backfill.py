@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from datetime import date, timedelta
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from prefect import flow, get_run_logger, task
+from prefect import flow, task
 from prefect import runtime as prefect_runtime
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.deployments import run_deployment
+from prefect.states import Completed
 from pydantic import Field
 
 from flows import artifacts
@@ -38,7 +39,7 @@ def backfill(
     since: date,
     until: date,
     reason: Annotated[str, Field(min_length=3, max_length=500)],
-) -> list[str]:
+) -> State[Any]:
     """Deliver what is unsealed of past days: one run a day.
 
     Args:
@@ -48,9 +49,8 @@ def backfill(
         reason: Why, for whoever reads this later. Write no personal data here.
     """
     runs = [(day.isoformat(), start_day(source, day, reason)) for day in days(since, until)]
-    get_run_logger().info("%d runs of deliver asked for", len(runs))
     artifacts.publish(f"backfill-{source}", artifacts.backfill(source, reason, runs), "Backfill receipt")
-    return [name for _, name in runs]
+    return Completed(message=f"{artifacts.count(len(runs), 'day')} asked for, in the queue {QUEUE}.")
 
 
 def days(since: date, until: date) -> Iterator[date]:

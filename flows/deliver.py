@@ -68,7 +68,7 @@ def deliver(
     log = get_run_logger()
     with opened() as (runtime, _):
         batches = plan_batches(source, pipeline.Window(since, until))
-        log.info("%s new", artifacts.count(sum(map(len, batches)), "drop"))
+        log.info("%s", artifacts.count(sum(map(len, batches)), "new drop"))
         receipts = [receipt for batch in batches for receipt in seal_batch(source, batch)]
         checkpoint = publish_log()
         text = artifacts.delivery(source, receipts, checkpoint, runtime.store)

@@ -180,11 +180,12 @@ def check_clock(runtime: Runtime) -> None:
 def _shard(runtime: Runtime) -> int:
     """The current year's log, opened if need be."""
     now = runtime.store.now()
-    days = max(c.retention_days for c in runtime.contracts())
-    until = retention_for(now, _days(runtime, days), runtime.settings.retention.extra_log_days).log
-    writer.open_shard(
-        runtime.store, now.year, runtime.signer(now.year), until, sealed_at=now.strftime("%Y-%m-%dT%H:%M:%SZ")
-    )
+    if not reader.has_shard(runtime.store, now.year):
+        days = max(c.retention_days for c in runtime.contracts())
+        until = retention_for(now, _days(runtime, days), runtime.settings.retention.extra_log_days).log
+        signer = runtime.keyring.new_signer(runtime.origin(now.year))
+        sealed_at = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        writer.open_shard(runtime.store, now.year, signer, until, sealed_at=sealed_at)
     return now.year
 
 

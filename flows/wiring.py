@@ -67,7 +67,11 @@ class Runtime:
 
     def signer(self, year: int) -> NoteSigner:
         """The signer of a log shard."""
-        return self.keyring.signer(f"{self.settings.log.origin}/{year}")
+        return self.keyring.signer(self.origin(year))
+
+    def origin(self, year: int) -> str:
+        """The name of a log shard, as it stands in its checkpoints."""
+        return f"{self.settings.log.origin}/{year}"
 
     @property
     def catalog_path(self) -> Path:

@@ -1,12 +1,14 @@
-"""A keyring in a directory: a root secret and an Ed25519 signing key, readable by their owner only.
+"""A keyring in a directory: a root secret, and one Ed25519 signing key a log, readable by their owner only.
 
 Keys of a purpose and an epoch are derived from the root secret with HKDF-SHA256 (RFC 5869), so that
-nothing has to be written when a new month begins. The signing key is PKCS#8 PEM (RFC 5958).
+nothing has to be written when a new month begins. Signing keys are PKCS#8 PEM (RFC 5958). Each log has
+its own, because a C2SP tlog-policy may not name one key under two origins.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import stat
 from collections.abc import Callable
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from tasks.evidence.note import NoteSigner
 
 ROOT_FILE: Final = "root.key"
-SIGNING_FILE: Final = "signing.pem"
+SIGNING_FILE: Final = "signing-{}.pem"
 _INFO: Final = "indelible/1/"
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 # Both files are far smaller; whatever is larger is not one of them.
@@ -37,16 +39,23 @@ class FileKeyring:
     """The keys in one directory.
 
     Args:
-        directory: holds `root.key` and `signing.pem`; only its owner may read them.
-        passphrase: of `signing.pem`, when it was made with one.
+        directory: holds `root.key` and `signing-<log>.pem`; only its owner may read them.
+        passphrase: encrypts new signing keys and opens encrypted ones.
+        random_bytes: source of key material; tests may pass a fixed one.
 
     Raises:
         KeyUnavailableError: a file is missing, readable by others, damaged, or the passphrase is wrong.
     """
 
-    def __init__(self, directory: Path, passphrase: bytes | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        passphrase: bytes | None = None,
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        self._directory, self._passphrase, self._random_bytes = directory, passphrase, random_bytes
         self._root = _parse_root(directory / ROOT_FILE)
-        self._signing = _parse_signing(directory / SIGNING_FILE, passphrase)
+        self._signers: dict[str, NoteSigner] = {}
 
     @classmethod
     def create(
@@ -55,18 +64,16 @@ class FileKeyring:
         passphrase: bytes | None = None,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> FileKeyring:
-        """Makes the keys that are missing and opens the keyring; keys that exist are never overwritten.
+        """Makes the root secret if it is missing and opens the keyring; keys that exist are never overwritten.
 
         Args:
             directory: made with mode 0700 when it does not exist.
-            passphrase: encrypts a new `signing.pem`, and opens one that is there.
-            random_bytes: source of key material; tests may pass a fixed one.
+            passphrase: see the class.
+            random_bytes: see the class.
         """
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write_new(directory / ROOT_FILE, random_bytes(KEY_BYTES).hex().encode() + b"\n")
-        key = Ed25519PrivateKey.from_private_bytes(random_bytes(KEY_BYTES))
-        _write_new(directory / SIGNING_FILE, _pem(key, passphrase))
-        return cls(directory, passphrase)
+        return cls(directory, passphrase, random_bytes)
 
     def secret(self, purpose: Purpose, epoch: str = "") -> bytes:
         """The 32-byte key of a purpose and an epoch; see `Keyring.secret`."""
@@ -78,10 +85,21 @@ class FileKeyring:
         return f"{purpose}/{epoch}" if epoch else purpose
 
     def signer(self, name: str) -> NoteSigner:
-        """A signer of signed notes under `name`, with the key in `signing.pem`."""
-        from tasks.evidence.note import NoteSigner
+        """The signer of the log `name`; see `Keyring.signer`."""
+        if name not in self._signers:
+            from tasks.evidence.note import NoteSigner
 
-        return NoteSigner(name, self._signing)
+            self._signers[name] = NoteSigner(name, _parse_signing(self._signing_file(name), self._passphrase))
+        return self._signers[name]
+
+    def new_signer(self, name: str) -> NoteSigner:
+        """Makes the key of a log that begins; of two processes that begin it at once, one makes the key."""
+        key = Ed25519PrivateKey.from_private_bytes(self._random_bytes(KEY_BYTES))
+        _write_new(self._signing_file(name), _pem(key, self._passphrase))
+        return self.signer(name)
+
+    def _signing_file(self, name: str) -> Path:
+        return self._directory / SIGNING_FILE.format(re.sub(r"[^A-Za-z0-9.-]", "_", name))
 
 
 def _pem(key: Ed25519PrivateKey, passphrase: bytes | None) -> bytes:

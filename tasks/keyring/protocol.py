@@ -35,5 +35,13 @@ class Keyring(Protocol):
         ...
 
     def signer(self, name: str) -> NoteSigner:
-        """A signer of C2SP signed notes that signs as `name`."""
+        """The signer of the log whose origin is `name`.
+
+        Raises:
+            KeyUnavailableError: there is no such key, or it cannot be had.
+        """
+        ...
+
+    def new_signer(self, name: str) -> NoteSigner:
+        """The signer of a log that begins now; its key is made if there is none."""
         ...

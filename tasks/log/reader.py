@@ -17,11 +17,13 @@ FIRST_YEAR = 2026  # no log of this format is older
 def shards(store: ObjectStore) -> list[int]:
     """Years that have a log, oldest first. Costs one small request a year, however large the logs are."""
     years = range(FIRST_YEAR, store.now().year + 1)
-    return [year for year in years if _exists(store, paths.sequence(year, 0))]
+    return [year for year in years if has_shard(store, year)]
 
 
-def _exists(store: ObjectStore, path: str) -> bool:
-    return any(info.path == path for info in store.list(path))
+def has_shard(store: ObjectStore, year: int) -> bool:
+    """Whether the year's log has begun."""
+    genesis = paths.sequence(year, 0)
+    return any(info.path == genesis for info in store.list(genesis))
 
 
 def tile_source(store: ObjectStore, year: int) -> Callable[[str], bytes]:

@@ -57,12 +57,10 @@ def append(store: ObjectStore, year: int, index: int, entry: bytes, retain_until
 def open_shard(
     store: ObjectStore, year: int, signer: NoteSigner, retain_until: datetime, *, sealed_at: str
 ) -> None:
-    """Write a shard's genesis entry, unless it is there.
+    """Write a shard's genesis entry, unless another process has just done so.
 
     It embeds the final checkpoint of the year before, so the shards form one chain.
     """
-    if next(reader.sequence(store, year, 0), None) is not None:
-        return
     earlier = [y for y in reader.shards(store) if y < year]
     previous = reader.newest_note(store, earlier[-1]) if earlier else None
     genesis = {

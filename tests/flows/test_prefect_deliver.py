@@ -172,14 +172,15 @@ def test_a_backfill_asks_for_a_run_a_day_and_asked_twice_starts_none_twice(place
     deployments.register(deployments.declare(ScheduleSettings(), ["app"]), ["app"])
     asked = {"source": "app", "since": date(2026, 11, 1), "until": date(2026, 11, 3), "reason": "late drops"}
 
-    names = run(backfill, **asked).result()
+    assert run(backfill, **asked).message == "3 days asked for, in the queue backfill."
     run(backfill, **asked)
 
-    assert names[0] == "deliver-app-2026-11-01-to-2026-11-02"
     with get_client(sync_client=True) as client:
         wanted = FlowRunFilter.model_validate({"tags": {"all_": ["backfill"]}})
         runs = client.read_flow_runs(flow_run_filter=wanted)
-    assert sorted(run.name for run in runs) == sorted(names)
+    assert sorted(run.name for run in runs) == [
+        f"deliver-app-2026-11-0{day}-to-2026-11-0{day + 1}" for day in (1, 2, 3)
+    ]
     assert {run.work_queue_name for run in runs} == {"backfill"}
     assert "Reason given: late drops" in receipt("backfill-app")
 

@@ -10,21 +10,27 @@ import pytest
 from tasks.errors import KeyUnavailableError
 from tasks.keyring import KEY_BYTES, FileKeyring
 
+LOG = "log.example/2026"
+SIGNING = "signing-log.example_2026.pem"
+
 
 def test_new_keyring_is_private_to_its_owner(tmp_path: Path) -> None:
     directory = tmp_path / "keys"
-    FileKeyring.create(directory)
+    FileKeyring.create(directory).new_signer(LOG)
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()}
-    assert modes == {"root.key": 0o600, "signing.pem": 0o600}
+    assert modes == {"root.key": 0o600, SIGNING: 0o600}
 
 
 def test_creating_again_keeps_every_key(tmp_path: Path) -> None:
     first = FileKeyring.create(tmp_path)
+    vkey = first.new_signer(LOG).vkey
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     second = FileKeyring.create(tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert first.secret("salt") == second.secret("salt")
+    assert second.new_signer(LOG).vkey == vkey
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_keys_differ_by_purpose_and_epoch(tmp_path: Path) -> None:
@@ -52,39 +58,41 @@ def test_derivation_is_hkdf_of_the_root(tmp_path: Path) -> None:
     assert keyring.secret("pseudonym", "2026-11") == expanded
 
 
-@pytest.mark.parametrize("name", ["root.key", "signing.pem"])
+@pytest.mark.parametrize("name", ["root.key", SIGNING])
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
 def test_files_open_to_others_are_refused(tmp_path: Path, name: str, mode: int) -> None:
-    FileKeyring.create(tmp_path)
+    FileKeyring.create(tmp_path).new_signer(LOG)
     (tmp_path / name).chmod(mode)
     with pytest.raises(KeyUnavailableError, match="others than its owner") as caught:
-        FileKeyring(tmp_path)
+        FileKeyring(tmp_path).signer(LOG)
     assert "chmod 600" in caught.value.next_step
 
 
-@pytest.mark.parametrize("name", ["root.key", "signing.pem"])
+@pytest.mark.parametrize("name", ["root.key", SIGNING])
 def test_missing_and_damaged_files_are_refused(tmp_path: Path, name: str) -> None:
-    FileKeyring.create(tmp_path)
+    FileKeyring.create(tmp_path).new_signer(LOG)
     (tmp_path / name).write_bytes(b"not a key")
     with pytest.raises(KeyUnavailableError):
-        FileKeyring(tmp_path)
+        FileKeyring(tmp_path).signer(LOG)
     (tmp_path / name).unlink()
     with pytest.raises(KeyUnavailableError, match="does not exist") as caught:
-        FileKeyring(tmp_path)
+        FileKeyring(tmp_path).signer(LOG)
     assert caught.value.next_step
 
 
 def test_passphrase_protects_the_signing_key(tmp_path: Path) -> None:
-    FileKeyring.create(tmp_path, passphrase=b"correct horse")
-    assert b"ENCRYPTED" in (tmp_path / "signing.pem").read_bytes()
-    FileKeyring(tmp_path, passphrase=b"correct horse")
+    FileKeyring.create(tmp_path, passphrase=b"correct horse").new_signer(LOG)
+    assert b"ENCRYPTED" in (tmp_path / SIGNING).read_bytes()
+    FileKeyring(tmp_path, passphrase=b"correct horse").signer(LOG)
     with pytest.raises(KeyUnavailableError, match="no passphrase"):
-        FileKeyring(tmp_path)
+        FileKeyring(tmp_path).signer(LOG)
     with pytest.raises(KeyUnavailableError, match="wrong passphrase"):
-        FileKeyring(tmp_path, passphrase=b"battery staple")
+        FileKeyring(tmp_path, passphrase=b"battery staple").signer(LOG)
 
 
-def test_signer_signs_under_the_given_name(tmp_path: Path) -> None:
-    signer = FileKeyring.create(tmp_path).signer("log.example/2026")
-    assert signer.vkey.startswith("log.example/2026+")
-    assert FileKeyring(tmp_path).signer("log.example/2026").vkey == signer.vkey
+def test_each_log_has_a_key_of_its_own(tmp_path: Path) -> None:
+    keyring = FileKeyring.create(tmp_path)
+    signer, other = keyring.new_signer(LOG), keyring.new_signer("log.example/2027")
+    assert signer.vkey.startswith(f"{LOG}+")
+    assert signer.verifier.public_key != other.verifier.public_key
+    assert FileKeyring(tmp_path).signer(LOG).vkey == signer.vkey
