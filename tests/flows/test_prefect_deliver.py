@@ -38,7 +38,7 @@ def newest_run() -> FlowRun:
 
 def receipt(key: str) -> str:
     artifact = Artifact.get(key)
-    assert artifact is not None
+    assert isinstance(artifact, Artifact)
     return str(artifact.data)
 
 

@@ -1,4 +1,4 @@
-"""One machine from nothing: `indelible up`, a delivery started through the API, its receipt, `indelible down`."""
+"""One machine from nothing: `indelible up`, a delivery through the API, its receipt, `indelible down`."""
 
 from __future__ import annotations
 
@@ -72,9 +72,18 @@ class Machine:
                     facts = (entry / "environ").read_bytes() + (entry / "cmdline").read_bytes()
                 except OSError:
                     continue
-                if os.fsencode(self.directory) in facts and (MARK.encode() in facts or b"weed" in facts):
+                ours = MARK.encode() in facts or b"weed" in facts
+                if ours and os.fsencode(self.directory) in facts:
                     found.append(int(entry.name))
         return found
+
+
+def listening(port: int) -> set[str]:
+    """Addresses on which somebody listens at a port, as the kernel writes them: 0100007F is 127.0.0.1."""
+    lines = [
+        line.split() for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()
+    ]
+    return {line[1].split(":")[0] for line in lines if line[3] == "0A" and line[1].endswith(f":{port:04X}")}
 
 
 @pytest.fixture
@@ -92,7 +101,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 def test_up_delivers_what_lands_and_down_leaves_the_data_and_no_process(machine: Machine) -> None:
     up = machine.command("up")
     machine.api = up["api"]
-    assert up["api"].startswith("http://127.0.0.1:")
+    assert listening(int(up["ui"].rpartition(":")[2])) == {"0100007F"}
     landing = Path(up["landing"]["app"].removeprefix("file://"))
     lines = [json.dumps({"time": "2026-11-02T10:00:00Z", "message": f"line {n}"}) for n in range(50)]
     (landing / "2026-11-02.ndjson").write_text("\n".join([*lines, "broken"]) + "\n")
