@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
+from prefect import get_run_logger
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task, exponential_backoff
@@ -71,7 +72,9 @@ def confined() -> Iterator[None]:
     """
     try:
         yield
-    except IndelibleError:
+    except IndelibleError as error:
+        if error.next_step:
+            get_run_logger().error("next: %s", error.next_step)
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not leave as it is
         frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]

@@ -31,18 +31,26 @@ class Plan:
     Attributes:
         root: all paths to read, as a tree.
         splits_requests: whether a field asks for a part of the request line.
+        parents: paths below which some field must find its value, having no other place for it.
     """
 
     fields: tuple[Field, ...]
     root: Node
     splits_requests: bool
+    parents: frozenset[Path]
 
     @staticmethod
     def of(contract: Contract) -> Plan:
         """The plan for `contract`."""
         paths = [path for field in contract.fields for path in field.paths]
         splits = not set(paths).isdisjoint(_PARTS)
-        return Plan(contract.fields, Node.of([*paths, _REQUEST] if splits else paths), splits)
+        parents = frozenset(
+            parent
+            for field in contract.fields
+            for parent in (field.paths[0][:depth] for depth in range(1, len(field.paths[0])))
+            if all(path[: len(parent)] == parent for path in field.paths)
+        )
+        return Plan(contract.fields, Node.of([*paths, _REQUEST] if splits else paths), splits, parents)
 
     def schema(self) -> dict[str, pl.DataType]:
         """Columns and types of `ReadBatch.frame`."""
@@ -63,7 +71,11 @@ def json_frame(
     mapped = _Mapped.of(plan, taken.columns, len(texts))
     for path, rows in mapped.unwanted(taken.columns):
         taken.put_back(path, rows)
-    odd = [(f"{path}.type", np.array(rows)) for path, rows in taken.odd_parents.items()]
+    odd = [
+        (f"{'.'.join(path)}.type", np.array(rows))
+        for path, rows in taken.odd_parents.items()
+        if path in plan.parents
+    ]
     frame = _assemble(mapped.series, taken.remainder(len(texts)), mapped.faults + odd, places)
     if taken.faults:
         sound = np.ones(len(texts), dtype=np.bool_)

@@ -84,13 +84,13 @@ class Taken:
         left: index -> what no path has taken of the record; where nothing is left there is no entry.
         faults: index -> rule of each record that must be quarantined.
         columns: path -> values of that path.
-        odd_parents: dotted path -> indices of records where something else than an object stands there.
+        odd_parents: path -> indices of records where something else than an object stands there.
     """
 
     left: dict[int, dict[str, Any]] = field(default_factory=dict)
     faults: dict[int, str] = field(default_factory=dict)
     columns: dict[Path, Wire] = field(default_factory=dict)
-    odd_parents: dict[str, list[int]] = field(default_factory=dict)
+    odd_parents: dict[Path, list[int]] = field(default_factory=dict)
 
     def put_back(self, path: Path, rows: Mask) -> None:
         """Return the values of `path` in `rows`, which no field wanted, to what is left."""
@@ -215,7 +215,7 @@ class _Block:
         ]
         self.take(column, inside, node, path)
         for i in np.flatnonzero((kinds > NULL) & (kinds != OBJECT)).tolist():
-            self.taken.odd_parents.setdefault(".".join(path), []).append(self.first + i)
+            self.taken.odd_parents.setdefault(path, []).append(self.first + i)
             if not node.covered:
                 _place(self.taken.left, self.first + i, path, column[i])
 

@@ -36,7 +36,12 @@ _NATIVE: dict[FieldType, tuple[int, ...]] = {
     "json": (STRING, NUMBER, BOOLEAN, OBJECT, ARRAY),
     "strings": (ARRAY,),
 }
-_LENIENT: frozenset[FieldType] = frozenset(("integer", "number", "boolean"))
+_LENIENT: dict[FieldType, tuple[int, ...]] = {
+    "string": (NUMBER, BOOLEAN),
+    "integer": (STRING,),
+    "number": (STRING,),
+    "boolean": (STRING,),
+}
 _INTEGER = "^-?(?:0|[1-9][0-9]{0,15})$"
 _NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
 _decode_strings = msgspec.json.Decoder(list[str]).decode
@@ -51,13 +56,13 @@ class Typed:
 
 
 def convert(field: Field, wire: Wire) -> Typed:
-    """Type one column as `field` asks."""
+    """Type one column as `field` asks; a number or boolean that a lenient string takes keeps its source text."""
     if not wire.given().any():
         empty = pl.Series(field.name, [None], dtype=DTYPES[field.type])
         return Typed(empty.new_from_index(0, len(wire.kinds)), np.zeros(len(wire.kinds), dtype=np.bool_))
     given = wire.given() & ~_means_null(field, wire)
-    native = _NATIVE[field.type] + ((STRING,) if field.lenient and field.type in _LENIENT else ())
-    fitting = given & np.isin(wire.kinds, native)
+    kinds = _NATIVE[field.type] + (_LENIENT.get(field.type, ()) if field.lenient else ())
+    fitting = given & np.isin(wire.kinds, kinds)
     column = _column(field, wire, fitting).alias(field.name)
     return Typed(column, given & column.is_null().to_numpy())
 

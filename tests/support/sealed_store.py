@@ -20,16 +20,21 @@ from tasks.storage.protocol import ObjectStore
 from tests.support.logs import private_key
 
 YEAR = 2026
-ORIGIN = f"audit.example/test/{YEAR}"
 SEALED_AT = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
-SIGNER = NoteSigner(ORIGIN, private_key("export"))
 LATER = datetime(2040, 1, 1, tzinfo=UTC)
 
 
+def signer(year: int = YEAR) -> NoteSigner:
+    """The signer of a year's log; one key for all of them, as a keyring has it."""
+    return NoteSigner(f"audit.example/test/{year}", private_key("export"))
+
+
 def verifier_of(year: int) -> NoteVerifier:
-    """The key of the only log."""
-    assert year == YEAR
-    return SIGNER.verifier
+    """The public key of a year's log."""
+    return signer(year).verifier
+
+
+SIGNER = signer()
 
 
 @dataclass
@@ -46,6 +51,7 @@ class SealedStore:
     """A store with one log; `clock` moves on with each batch."""
 
     store: ObjectStore
+    year: int = YEAR
     until: datetime = LATER
     clock: datetime = SEALED_AT
     sealed: list[SealedBatch] = field(default_factory=list)
@@ -53,7 +59,7 @@ class SealedStore:
     def open(self) -> SealedStore:
         """Write the genesis entry."""
         at = self.clock.strftime("%Y-%m-%dT%H:%M:%SZ")
-        writer.open_shard(self.store, YEAR, SIGNER, self.until, sealed_at=at)
+        writer.open_shard(self.store, self.year, signer(self.year), self.until, sealed_at=at)
         return self
 
     def add(
@@ -66,7 +72,7 @@ class SealedStore:
             load_contract(source),
             self.store,
             b"k" * 32,
-            year=YEAR,
+            year=self.year,
             locate=lambda: self._position(source),
             planned_seq=self._position(source).source_seq,
             retention=Retention(self.until, self.until),
@@ -78,11 +84,11 @@ class SealedStore:
 
     def sign(self) -> SealedStore:
         """Bring the checkpoint up to the end."""
-        writer.integrate(self.store, YEAR, SIGNER, self.until)
+        writer.integrate(self.store, self.year, signer(self.year), self.until)
         return self
 
     def _position(self, source: str) -> Position:
-        entries = list(reader.sequence(self.store, YEAR, 0))
+        entries = list(reader.sequence(self.store, self.year, 0))
         mine = [(index, data) for index, data in entries if json.loads(data).get("source") == source]
         previous = (mine[-1][0], merkle.leaf_hash(mine[-1][1]).hex()) if mine else None
         return Position(len(entries), len(mine), previous)

@@ -24,7 +24,7 @@ from tasks.export.report import render_report
 from tasks.storage.local import LocalStore
 from tasks.verify import Verdict, ZipReader, verify
 from tests.support.auditor import auditor
-from tests.support.sealed_store import SIGNER, YEAR, SealedStore, verifier_of
+from tests.support.sealed_store import SEALED_AT, SIGNER, YEAR, SealedStore, verifier_of
 from tests.support.shared import SHARED
 
 POLICY = Policy((SIGNER.verifier,), {}, {}, "none")
@@ -180,6 +180,20 @@ def test_a_store_that_was_changed_is_not_exported(tmp_path: Path) -> None:
             export(made, tmp_path / "evidence.zip")
         file.write_bytes(original)
     assert [p.name for p in tmp_path.iterdir()] == ["store"]
+
+
+def test_a_period_that_spans_two_logs_brings_both_and_their_chain(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    for year, day in ((2026, date(2026, 12, 31)), (2027, date(2027, 1, 1))):
+        sealed = SealedStore(store, year, clock=SEALED_AT.replace(year=year)).open()
+        sealed.add("gateway", day)
+        sealed.sign()
+    target = tmp_path / "evidence.zip"
+    export_bundle(store, target, date(2026, 12, 31), date(2027, 1, 1), verifier_of)
+    result = verify(ZipReader(target), Policy((verifier_of(2026), verifier_of(2027)), {}, {}, "none"))
+    assert result.ok
+    assert not result.findings
+    assert [(shard.year, shard.size) for shard in result.shards] == [("2026", 2), ("2027", 2)]
 
 
 def test_a_period_without_evidence_is_said_and_writes_nothing(sealed: SealedStore, tmp_path: Path) -> None:
