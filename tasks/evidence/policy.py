@@ -127,7 +127,7 @@ class _Draft:
         return Policy(tuple(self.logs), self.witnesses, self.groups, self.quorum)
 
     def _log(self, key: NoteVerifier) -> None:
-        if key in self.logs:
+        if key.public_key in {log.public_key for log in self.logs}:
             raise ValueError("this log key is listed twice")
         self.logs.append(key)
 

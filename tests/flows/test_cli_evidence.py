@@ -219,12 +219,6 @@ def test_what_is_put_over_a_locked_object_is_found_and_does_not_spoil_the_proof(
     assert again.read_bytes() == (tmp_path / "e.zip").read_bytes()
 
 
-def test_the_policy_of_two_years_of_one_key_is_of_use_to_an_auditor(delivered: Runtime) -> None:
-    years = [delivered.signer(year).verifier for year in (2026, 2027)]
-    policy = order.read_policy(order.write_policy(delivered, [key.vkey for key in years]))
-    assert policy.logs == tuple(years)
-
-
 class _Keyring:
     """Signs as the log that `SealedStore` writes."""
 

@@ -25,8 +25,8 @@ LATER = datetime(2040, 1, 1, tzinfo=UTC)
 
 
 def signer(year: int = YEAR) -> NoteSigner:
-    """The signer of a year's log; one key for all of them, as a keyring has it."""
-    return NoteSigner(f"audit.example/test/{year}", private_key("export"))
+    """The signer of a year's log, with a key of its own."""
+    return NoteSigner(f"audit.example/test/{year}", private_key(f"export {year}"))
 
 
 def verifier_of(year: int) -> NoteVerifier:

@@ -10,14 +10,14 @@ import subprocess
 import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
 from tasks.errors import IndelibleError, NotFoundError, StoreRefusedError, UsageError, VerificationError
 from tasks.evidence import paths
-from tasks.evidence.policy import Policy
+from tasks.evidence.policy import Policy, parse_policy
 from tasks.export.bundle import Exported, export_bundle
 from tasks.export.controls import FRAMEWORKS, PLACES, framework
 from tasks.export.report import render_report
@@ -31,6 +31,13 @@ POLICY = Policy((SIGNER.verifier,), {}, {}, "none")
 NODE_VERIFIER = SHARED / "verifiers" / "tlog_proof_verify.mjs"
 MONTH = date(2026, 11, 1), date(2026, 11, 30)
 EVIL_RULE = "<script>alert(1)</script>"
+
+
+class NextYear(LocalStore):
+    """A directory whose clock is in the year after that of the other tests."""
+
+    def now(self) -> datetime:
+        return datetime(YEAR + 1, 1, 2, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -183,14 +190,15 @@ def test_a_store_that_was_changed_is_not_exported(tmp_path: Path) -> None:
 
 
 def test_a_period_that_spans_two_logs_brings_both_and_their_chain(tmp_path: Path) -> None:
-    store = LocalStore(tmp_path / "store")
+    store = NextYear(tmp_path / "store")
     for year, day in ((2026, date(2026, 12, 31)), (2027, date(2027, 1, 1))):
         sealed = SealedStore(store, year, clock=SEALED_AT.replace(year=year)).open()
         sealed.add("gateway", day)
         sealed.sign()
     target = tmp_path / "evidence.zip"
     export_bundle(store, target, date(2026, 12, 31), date(2027, 1, 1), verifier_of)
-    result = verify(ZipReader(target), Policy((verifier_of(2026), verifier_of(2027)), {}, {}, "none"))
+    policy = parse_policy("".join(f"log {verifier_of(y).vkey}\n" for y in (2026, 2027)) + "quorum none\n")
+    result = verify(ZipReader(target), policy)
     assert result.ok
     assert not result.findings
     assert [(shard.year, shard.size) for shard in result.shards] == [("2026", 2), ("2027", 2)]
