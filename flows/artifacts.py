@@ -46,6 +46,13 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else plural}"
 
 
+def held_entries(receipts: Sequence[BatchReceipt]) -> str:
+    """`log entry 7`, `log entries 7, 9`."""
+    held = [str(receipt.entry) for receipt in receipts if receipt.held]
+    more = f" and {len(held) - MAX_ROWS:,} more" if len(held) > MAX_ROWS else ""
+    return f"log {'entry' if len(held) == 1 else 'entries'} {', '.join(held[:MAX_ROWS])}{more}"
+
+
 def delivery(
     source: str, receipts: Sequence[BatchReceipt], checkpoint: CheckpointReceipt, store: ObjectStore
 ) -> str:
@@ -125,19 +132,18 @@ def _sums(receipts: Sequence[BatchReceipt]) -> str:
     rows = [(name, f"{total[name]:,}") for name in _SUMS[1:]]
     rows.append(("**lines**", f"**{total['lines']:,}**"))
     came = f"{count(total['drops'], 'drop')}, {total['bytes']:,} bytes"
-    return f"{came}, in {count(total['files'], 'sealed file')}.\n\n" + _table(
+    return f"{came}, in {count(total['files'], 'data file')}.\n\n" + _table(
         ("became", "lines"), rows, right=1
     )
 
 
 def _held(receipts: Sequence[BatchReceipt]) -> list[str]:
-    entries = [str(receipt.entry) for receipt in receipts if receipt.held]
-    if not entries:
+    if not any(receipt.held for receipt in receipts):
         return []
     return [
         "## Held",
-        f"Log entries {', '.join(entries[:MAX_ROWS])} failed their contract's gate. All their lines are "
-        "sealed in quarantine, encrypted: none is lost, and none is in the published tables.",
+        f"The contract's gate did not pass {held_entries(receipts)}. All lines are sealed in quarantine, "
+        "encrypted: none is lost, and none is in the published tables.",
         f"Next: {AFTER_HOLD}",
     ]
 

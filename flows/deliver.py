@@ -118,14 +118,13 @@ def verdict(receipts: Sequence[BatchReceipt]) -> State[Any]:
 
     Everything is sealed either way, so nothing tries it again, and the next run is clean unless more is held.
     """
-    held = [receipt for receipt in receipts if receipt.held]
+    held = sum(receipt.held for receipt in receipts)
     batches = artifacts.count(len(receipts), "batch")
     if held:
-        entries = ", ".join(str(receipt.entry) for receipt in held[:10])
         return Failed(
             name="Held",
-            message=f"{len(held)} of {batches} failed the contract's gate: sealed in quarantine, as log"
-            f" entries {entries}. Next: {artifacts.AFTER_HOLD}",
+            message=f"{held} of {batches} held by the contract's gate, sealed in quarantine:"
+            f" {artifacts.held_entries(receipts)}. Next: {artifacts.AFTER_HOLD}",
         )
     if not receipts:
         return Completed(message="Nothing new: every drop is sealed.")

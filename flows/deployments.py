@@ -3,8 +3,8 @@
     python -m flows.deployments yaml > infra/prefect.yaml      for `prefect deploy --all` elsewhere
     python -m flows.deployments register                       at the server that PREFECT_API_URL names
 
-Registering is idempotent. Each schedule has a slug, without which registering again would resume what an
-operator has paused. `ENQUEUE` rather than cancelling: a runner that dies keeps its slot until its lease ends,
+Registering is idempotent. Each schedule has a slug, by which it is known again: what an operator has paused
+stays paused. `ENQUEUE` rather than cancelling: a runner that dies keeps its slot until its lease ends,
 and runs that are due meanwhile must wait, not vanish.
 """
 
@@ -175,7 +175,27 @@ def _make_pool(client: SyncPrefectClient) -> None:
 def _register(
     client: SyncPrefectClient, deployment: Deployment, sources: Sequence[str], variables: dict[str, Any]
 ) -> str:
-    from prefect.client.schemas.actions import DeploymentScheduleCreate
+    from prefect.client.schemas import actions
+    from prefect.exceptions import ObjectNotFound
+
+    flow_name, facts = _facts(deployment, sources)
+    facts["job_variables"] = variables
+    name = f"{flow_name}/{deployment.name}"
+    try:
+        existing = client.read_deployment_by_name(name)
+    except ObjectNotFound:
+        crons = [actions.DeploymentScheduleCreate(**line) for line in facts.pop("schedules")]
+        flow_id = client.create_flow_from_name(flow_name)
+        client.create_deployment(flow_id=flow_id, name=deployment.name, schedules=crons, **facts)
+    else:
+        # An update of a schedule does not mention `active`, so that what an operator paused stays paused.
+        lines = [actions.DeploymentScheduleUpdate(**line) for line in facts.pop("schedules")]
+        client.update_deployment(existing.id, actions.DeploymentUpdate(schedules=lines, **facts))
+    return name
+
+
+def _facts(deployment: Deployment, sources: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """The name of the flow, and the deployment as the API takes it."""
     from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions
     from prefect.client.schemas.schedules import CronSchedule
     from prefect.utilities.callables import parameter_schema
@@ -185,29 +205,23 @@ def _register(
     schema = parameter_schema(flow).model_dump(exclude_unset=True)
     if "source" in schema["properties"]:
         schema["properties"]["source"]["enum"] = list(sources)
-    client.create_deployment(
-        flow_id=client.create_flow_from_name(flow.name),
-        name=deployment.name,
-        entrypoint=deployment.entrypoint,
-        description=deployment.description,
-        tags=list(deployment.tags),
-        parameters=deployment.parameters,
-        parameter_openapi_schema=schema,
-        enforce_parameter_schema=True,
-        concurrency_limit=1,
-        concurrency_options=ConcurrencyOptions(collision_strategy=ConcurrencyLimitStrategy.ENQUEUE),
-        work_pool_name=POOL,
-        work_queue_name=deployment.queue,
-        job_variables=variables,
-        schedules=[
-            DeploymentScheduleCreate(
-                schedule=CronSchedule(cron=line["cron"], timezone=line["timezone"]), slug=line["slug"]
-            )
+    return flow.name, {
+        "entrypoint": deployment.entrypoint,
+        "description": deployment.description,
+        "tags": list(deployment.tags),
+        "parameters": deployment.parameters,
+        "parameter_openapi_schema": schema,
+        "enforce_parameter_schema": True,
+        "concurrency_limit": 1,
+        "concurrency_options": ConcurrencyOptions(collision_strategy=ConcurrencyLimitStrategy.ENQUEUE),
+        "work_pool_name": POOL,
+        "work_queue_name": deployment.queue,
+        "pull_steps": [],
+        "schedules": [
+            {"schedule": CronSchedule(cron=line["cron"], timezone=line["timezone"]), "slug": line["slug"]}
             for line in deployment.schedules
         ],
-        pull_steps=[],
-    )
-    return f"{flow.name}/{deployment.name}"
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -52,6 +52,11 @@ class Background:
             return pid if pid in self.members() else None
         return None
 
+    @property
+    def started_at(self) -> float:
+        """When it was started last, Unix seconds."""
+        return self._pid_file.stat().st_mtime
+
     def start(self) -> None:
         """Start it, detached from this terminal; does nothing when it runs already."""
         if self.pid is not None:

@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ from flows.processes import Background
 from flows.settings import Settings
 from tasks.errors import IndelibleError
 
-READY_SECONDS: Final = 120.0
+READY_SECONDS: Final = 180.0
 # One run a source and one to spare. Runs of a machine share its processors and its store.
 CONCURRENT_RUNS: Final = 4
 _HOST: Final = "127.0.0.1"
@@ -105,17 +106,9 @@ class LocalPrefect:
     @property
     def worker(self) -> Background:
         """What starts a process for each due run."""
-        options = (
-            "--pool",
-            POOL,
-            "--type",
-            "process",
-            "--name",
-            "this-machine",
-            "--limit",
-            str(CONCURRENT_RUNS),
-        )
-        return Background("worker", self.directory, _prefect("worker", "start", *options), self.environment)
+        options = {"pool": POOL, "type": "process", "name": "this-machine", "limit": str(CONCURRENT_RUNS)}
+        command = _prefect("worker", "start", *(f"--{name}={value}" for name, value in options.items()))
+        return Background("worker", self.directory, command, self.environment)
 
     def register(self) -> list[str]:
         """Create or update the deployments.
@@ -126,19 +119,13 @@ class LocalPrefect:
         Raises:
             IndelibleError: the server refused one.
         """
-        command = [
-            sys.executable,
-            "-m",
-            "flows.deployments",
-            "register",
-            "--working-directory",
-            str(Path.cwd()),
-        ]
+        here = f"--working-directory={Path.cwd()}"
+        command = [sys.executable, "-m", "flows.deployments", "register", here]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise IndelibleError(
-                f"the deployments could not be registered: {done.stderr.strip().splitlines()[-1:]}",
-                next_step=f"read {self.server.log_file}",
+                f"the deployments could not be registered: {done.stderr.strip().rpartition(chr(10))[2]}",
+                next_step=f"Read {self.server.log_file}",
             )
         names: list[str] = json.loads(done.stdout)
         return names
@@ -148,21 +135,24 @@ class LocalPrefect:
         self._wait(self.server, lambda: self._ask("/health", None) is True)
 
     def wait_for_worker(self) -> None:
-        """Wait until the worker reports for work."""
-        path = f"/work_pools/{POOL}/workers/filter"
-        self._wait(self.worker, lambda: any(w["status"] == "ONLINE" for w in self._ask(path, {})))
+        """Wait until the worker reports for work. One that was killed still counts as online for a while."""
+        workers = f"/work_pools/{POOL}/workers/filter"
+
+        def is_ready() -> bool:
+            beats = [datetime.fromisoformat(w["last_heartbeat_time"]) for w in self._ask(workers, {})]
+            return max(beats).timestamp() >= self.worker.started_at
+
+        self._wait(self.worker, is_ready)
 
     def _wait(self, process: Background, is_ready: Callable[[], bool]) -> None:
         end = time.monotonic() + READY_SECONDS
-        while time.monotonic() < end and process.pid is not None:
+        while (alive := process.pid is not None) and time.monotonic() < end:
             with suppress(OSError, ValueError):
                 if is_ready():
                     return
             time.sleep(0.2)
-        raise IndelibleError(
-            f"the Prefect {process.role} did not become ready in {READY_SECONDS:.0f} s",
-            next_step=f"read {process.log_file}",
-        )
+        what = f"did not become ready in {READY_SECONDS:.0f} s" if alive else "ended at once"
+        raise IndelibleError(f"the Prefect {process.role} {what}", next_step=f"Read {process.log_file}")
 
     def _ask(self, path: str, body: Any) -> Any:
         data = None if body is None else json.dumps(body).encode()

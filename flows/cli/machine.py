@@ -97,8 +97,10 @@ def _print(report: dict[str, Any]) -> None:
         f"    evidence            {store['uri']}" + (f" at {store['endpoint']}" if store["endpoint"] else "")
     )
     out.print(f"    state and logs      {report['state']}")
+    if not report["landing"]:
+        next_step("name a landing place for each source, [landing.uris] in indelible.toml, then indelible up")
+        return
     out.print("drop files here; each schedule looks for new ones, or start one now:")
     for source, uri in report["landing"].items():
         out.print(f"    {source:<14}      {uri.removeprefix('file://')}")
-    first = next(iter(report["landing"]), "SOURCE")
-    next_step(f"indelible deliver {first}")
+    next_step(f"indelible deliver {next(iter(report['landing']))}")

@@ -64,7 +64,7 @@ class Machine:
         return dict(run)
 
     def processes(self) -> list[int]:
-        """Everything that `up` started here and that still lives: Prefect by its mark, the store by its data."""
+        """What `up` started here and what still lives: Prefect by its mark, the store by its data."""
         found = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdecimal():
@@ -80,9 +80,8 @@ class Machine:
 
 def listening(port: int) -> set[str]:
     """Addresses on which somebody listens at a port, as the kernel writes them: 0100007F is 127.0.0.1."""
-    lines = [
-        line.split() for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()
-    ]
+    tables = (Path("/proc/net", name).read_text() for name in ("tcp", "tcp6"))
+    lines = [line.split() for table in tables for line in table.splitlines()]
     return {line[1].split(":")[0] for line in lines if line[3] == "0A" and line[1].endswith(f":{port:04X}")}
 
 
