@@ -1,7 +1,7 @@
-"""The order of the main job, without Prefect: pick up, read, validate, redact, seal; then integrate and publish.
+"""The order of the main job, without Prefect: pick up, read, validate, redact, seal; integrate and publish.
 
-Put here: which stage follows which, for one batch and for one run. Do not put here: how a stage works (tasks),
-schedules, retries and what people see (the flows), options (the command).
+Put here: which stage follows which, for one batch and for one run. Do not put here: how a stage works
+(tasks), schedules, retries and what people see (the flows), options (the command).
 """
 
 from __future__ import annotations
@@ -136,18 +136,15 @@ def publish(runtime: Runtime, catalog: Catalog) -> CheckpointReceipt:
     """Integrate the log up to its end, and publish the catalog of what is then provable."""
     year = _shard(runtime)
     now = runtime.store.now()
-    days = max(c.retention_days for c in runtime.contracts())
-    retention = retention_for(now, _days(runtime, days), runtime.settings.retention.extra_log_days)
-    integrated = writer.integrate(runtime.store, year, runtime.signer(year), retention.log)
+    shards = {shard: _integrate(runtime, shard) for shard in reader.shards(runtime.store)}
+    integrated = shards[year]
     catalog.sync()
     path = paths.catalog(year, integrated.size)
     published = next(iter(runtime.store.list(path)), None) is not None
-    if not published or not runtime.catalog_path.exists():
-        checkpoints = {}
-        for shard in reader.shards(runtime.store):
-            newest = reader.newest_checkpoint(runtime.store, shard, runtime.signer(shard).verifier)
-            if newest is not None:
-                checkpoints[shard] = (newest[0].size, newest[1].decode())
+    # Another deployment's runner may have published it: then our own copy is still an older one.
+    current = runtime.catalog_path.exists() and catalog.published() == {y: i.size for y, i in shards.items()}
+    if not published or not current:
+        checkpoints = {shard: (newest.size, newest.note.decode()) for shard, newest in shards.items()}
         data = catalog.publish_to(runtime.catalog_path, runtime.contracts(), checkpoints)
         until = retention_for(now, runtime.settings.retention.catalog_days, 0).data
         # DuckDB files are not byte-reproducible; of two publishers of one size, the first one's stays.
@@ -181,12 +178,22 @@ def _shard(runtime: Runtime) -> int:
     """The current year's log, opened if need be."""
     now = runtime.store.now()
     if not reader.has_shard(runtime.store, now.year):
-        days = max(c.retention_days for c in runtime.contracts())
-        until = retention_for(now, _days(runtime, days), runtime.settings.retention.extra_log_days).log
+        for earlier in reader.shards(runtime.store):
+            _integrate(runtime, earlier)  # the genesis entry embeds the last checkpoint of the year before
         signer = runtime.keyring.new_signer(runtime.origin(now.year))
         sealed_at = now.strftime("%Y-%m-%dT%H:%M:%SZ")
-        writer.open_shard(runtime.store, now.year, signer, until, sealed_at=sealed_at)
+        writer.open_shard(runtime.store, now.year, signer, _log_until(runtime), sealed_at=sealed_at)
     return now.year
+
+
+def _integrate(runtime: Runtime, year: int) -> writer.Integrated:
+    return writer.integrate(runtime.store, year, runtime.signer(year), _log_until(runtime))
+
+
+def _log_until(runtime: Runtime) -> datetime:
+    """Until when the log must be kept: longer than what any contract asks for its records."""
+    days = _days(runtime, max(contract.retention_days for contract in runtime.contracts()))
+    return retention_for(runtime.store.now(), days, runtime.settings.retention.extra_log_days).log
 
 
 def _without_known(batch: ReadBatch, catalog: Catalog) -> ReadBatch | None:

@@ -1,4 +1,4 @@
-"""Reading a log shard from the store, up to its very end: what is integrated, then what is only in sequence."""
+"""Reading a log shard from the store, up to its end: what is integrated, then what is only in sequence."""
 
 from __future__ import annotations
 

@@ -15,13 +15,14 @@ Recovery is the normal path: `integrate` always starts from the newest checkpoin
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from tasks.errors import AlreadyExistsError, StoreRefusedError, VerificationError
 from tasks.evidence import paths
 from tasks.evidence.checkpoint import Checkpoint
-from tasks.evidence.entry import encode_entry
+from tasks.evidence.entry import GenesisEntry, encode_entry
 from tasks.evidence.note import NoteSigner, make_note
 from tasks.evidence.tiles import TileReader, new_tiles
 from tasks.log import reader
@@ -59,22 +60,21 @@ def open_shard(
 ) -> None:
     """Write a shard's genesis entry, unless another process has just done so.
 
-    It embeds the final checkpoint of the year before, so the shards form one chain.
+    It embeds the newest checkpoint of the year before, so the shards form one chain: integrate that first.
     """
+    # Before the genesis entry: afterwards nobody would look whether the policy is there.
+    _create_equal(store, paths.policy(year), f"log {signer.vkey}\nquorum none\n".encode(), retain_until)
     earlier = [y for y in reader.shards(store) if y < year]
     previous = reader.newest_note(store, earlier[-1]) if earlier else None
-    genesis = {
+    genesis: GenesisEntry = {
         "format": "indelible/1",
         "origin": signer.verifier.name,
         "previous_shard": previous.decode() if previous else None,
         "sealed_at": sealed_at,
         "type": "genesis",
     }
-    try:
+    with suppress(AlreadyExistsError):
         append(store, year, 0, encode_entry(genesis), retain_until)
-    except AlreadyExistsError:
-        return
-    _create_equal(store, paths.policy(year), f"log {signer.vkey}\nquorum none\n".encode(), retain_until)
 
 
 def integrate(store: ObjectStore, year: int, signer: NoteSigner, retain_until: datetime) -> Integrated:
@@ -121,7 +121,7 @@ def _create_equal(store: ObjectStore, path: str, data: bytes, retain_until: date
 
 
 def _point(store: ObjectStore, year: int, note: bytes) -> None:
-    """Move the pointer forward. A slower process may move it back; readers list beyond it, so that is harmless."""
+    """Move the pointer forward. A slower process may move it back: harmless, readers list beyond it."""
     path = paths.checkpoint(year)
     existing = next(iter(store.list(path)), None)
     if existing is not None and existing.path == path and store.read(path) == note:

@@ -1,17 +1,17 @@
-"""Sealing a batch: store its objects, then take the next index of the log. Creating that entry is the commit."""
+"""Sealing a batch: store its objects, then take the next index of the log, which is the commit."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from tasks.batch import RedactedBatch, SealedBatch
 from tasks.contracts.model import Contract
 from tasks.errors import AlreadyExistsError, IndelibleError, StoreRefusedError
 from tasks.evidence.canonical import canonical_json
-from tasks.evidence.entry import encode_entry
+from tasks.evidence.entry import SealEntry, encode_entry
 from tasks.evidence.tiles import MAX_ENTRY_BYTES
 from tasks.log import writer
 from tasks.seal.objects import BatchObjects, PlannedObject, build_objects
@@ -96,7 +96,7 @@ def seal(
         previous = position.previous and {"entry": position.previous[0], "leaf": position.previous[1]}
         entry = body | {"previous": previous, "source_seq": position.source_seq}
         try:
-            writer.append(store, year, position.size, encode_entry(entry), retention.log)
+            writer.append(store, year, position.size, encode_entry(cast(SealEntry, entry)), retention.log)
         except AlreadyExistsError:
             continue  # another source took the index; the log has grown, look again
         return SealedBatch(position.size, entry)
