@@ -101,6 +101,10 @@ class Catalog:
         ).fetchone()
         return int(row[0]) if row else 0
 
+    def published(self) -> dict[int, int]:
+        """Shard -> entries under the checkpoint with which this catalog was last published."""
+        return dict(self.connection.execute("SELECT shard, size FROM log_state").fetchall())
+
     def tail(self, shard: int, source: str) -> Tail:
         """Where the next entry of `source` goes."""
         row = self.connection.execute(
