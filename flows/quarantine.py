@@ -1,9 +1,10 @@
 """Quarantine: what is set aside and still open, and its replay through the same stages after a fix.
 
 A replay is a delivery from a landing place that exists only in memory: for each drop with quarantined lines,
-one synthetic drop named `replay/<shard>-<entry>-<drop index>` that holds those lines in their order. It goes into
-the ledger under that name, so each quarantined line is followed from entry to entry, and replaying twice finds
-the drop sealed and changes nothing.
+one synthetic drop named `replay/<shard>-<entry>-<drop index>` that holds those lines in their order; what
+cannot stand as a line is a drop of its own, `.../<line>`. Drops go into the ledger under these names, so
+each quarantined line is followed from entry to entry, and replaying twice finds the drops sealed and
+changes nothing.
 """
 
 from __future__ import annotations
@@ -55,12 +56,13 @@ class MemoryLanding:
 
 
 def open_items(catalog: Catalog, source: str | None = None) -> list[dict[str, Any]]:
-    """Quarantined lines that no replay has taken up, by entry and rule."""
+    """Quarantined lines that no replay has taken up, by entry and rule. The catalog must have its views."""
     rows = catalog.connection.execute(
         """
         WITH replayed AS (SELECT source, regexp_extract(key, '^replay/([0-9]+-[0-9]+-[0-9]+)', 1) AS target
                           FROM drops WHERE key LIKE 'replay/%')
-        SELECT s.source, s.shard, s.entry, b.sealed_at, b.held, rule, count(*) AS lines, count(DISTINCT s.key) AS drops
+        SELECT s.source, s.shard, s.entry, b.sealed_at, b.held, rule,
+               count(*) AS lines, count(DISTINCT s.key) AS drops
         FROM (SELECT a.*, d.index FROM set_aside a JOIN drops d USING (shard, entry, key)
               WHERE a.disposition = 'quarantined') s
         JOIN batches b USING (shard, entry), unnest(s.rules) AS r(rule)
@@ -99,11 +101,13 @@ def replay(
         source: whose quarantine.
         entries: only these log entries of the current shard; None for all that is open.
     """
+    current = runtime.store.now().year
     with runtime.catalog() as catalog:
+        catalog.create_views(runtime.contracts())  # over what was sealed since the last publication, too
         receipts: list[BatchReceipt] = []
         wanted = sorted({(i["shard"], i["entry"]) for i in open_items(catalog, source)})
         for shard, entry in wanted:
-            if entries is not None and entry not in entries:
+            if entries is not None and (shard != current or entry not in entries):
                 continue
             landing = MemoryLanding()
             drops = _synthetic_drops(runtime, catalog, source, shard, entry, landing)
@@ -125,7 +129,8 @@ def _synthetic_drops(
     drops = []
     for index, line, raw in rows:
         data = decrypt_raw(raw, digests[index], line, runtime.keyring)
-        if data.startswith(_GZIP):  # a drop that was held whole: it is a drop of its own, not a line
+        # A drop held whole, or a record that spans lines of its document, cannot be one line of many.
+        if data.startswith(_GZIP) or b"\n" in data:
             drops.append(landing.add(source, f"{PREFIX}{shard}-{entry}-{index}/{line}", data, sealed_us))
         else:
             lines.setdefault(index, []).append(data)
@@ -133,4 +138,4 @@ def _synthetic_drops(
         drops.append(
             landing.add(source, f"{PREFIX}{shard}-{entry}-{index}", b"\n".join(held) + b"\n", sealed_us)
         )
-    return drops
+    return sorted(drops, key=lambda drop: drop.key)
