@@ -1,0 +1,101 @@
+"""Row leaves by the fast path: byte for byte what the plain path of the format gives."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+
+from tasks.errors import IndelibleError
+from tasks.evidence.rows import row_leaf, salts
+from tasks.seal import leaves
+
+SEED = bytes(range(32))
+SAFE = 2**53 - 1
+NASTY = [
+    "", " ", '"', "\\", "\\u0041", "/", "</script>", "\n\r\t\b\f", "\x00", "\x01\x1f", "\x7f", "\x80\x9f",
+    "é", "e\u0301", "\u2028\u2029", "\ufeff", "\ufffd", "\ufffe", "\U0001f600", "\U0010ffff", "\ud7ff\ue000",
+    "null", "true", "{}", '{"a":1}', "a" * 10_000, "\u202e", "%s%d{}", "'", "`",
+    *(chr(code) for code in range(0x20)),
+]  # fmt: skip
+
+
+def nasty_frame() -> pl.DataFrame:
+    count = len(NASTY)
+    return pl.DataFrame(
+        {
+            "zulu": NASTY,
+            "Alpha": [None, *NASTY[1:]],
+            "list": [
+                [text, None, text] if i % 3 else ([] if i % 2 else None) for i, text in enumerate(NASTY)
+            ],
+            "flag": [(True, False, None)[i % 3] for i in range(count)],
+            "big": [(SAFE, -SAFE, 0, -1, None)[i % 5] for i in range(count)],
+            "small": pl.Series([i - 5 for i in range(count)], dtype=pl.Int32),
+            "_time": pl.Series([-1, 0, 1_793_613_600_000_001, *[None] * (count - 3)]).cast(
+                pl.Datetime("us", "UTC")
+            ),
+        },
+        schema_overrides={"big": pl.Int64, "list": pl.List(pl.String)},
+    )
+
+
+def plain_leaves(frame: pl.DataFrame, seed: bytes) -> bytes:
+    salt = salts(seed, 0, frame.height)
+    return b"".join(
+        row_leaf(leaves.plain_row(row), salt[16 * i : 16 * i + 16])
+        for i, row in enumerate(frame.iter_rows(named=True))
+    )
+
+
+def test_the_fast_path_equals_the_plain_path_on_nasty_values() -> None:
+    frame = nasty_frame()
+    assert leaves.leaf_hashes(frame, SEED) == plain_leaves(frame, SEED)
+
+
+def test_times_are_whole_microseconds_before_and_after_1970() -> None:
+    moments = [datetime(1969, 12, 31, 23, 59, 59, 999_999, UTC), datetime(2026, 11, 2, 10, 0, 0, 1, UTC)]
+    assert [leaves.plain_row({"t": moment})["t"] for moment in moments] == [-1, 1_793_613_600_000_001]
+
+
+def test_salts_go_on_across_row_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = nasty_frame()
+    whole = leaves.leaf_hashes(frame, SEED)
+    monkeypatch.setattr(leaves, "ROW_GROUP", 8)
+    assert leaves.leaf_hashes(frame, SEED) == whole
+
+
+def test_equal_rows_have_different_leaves_and_another_seed_gives_others() -> None:
+    frame = pl.DataFrame({"ip": ["192.0.2.1"] * 3})
+    hashes = leaves.leaf_hashes(frame, SEED)
+    assert len({hashes[i : i + 32] for i in range(0, 96, 32)}) == 3
+    assert leaves.leaf_hashes(frame, bytes(32)) != hashes
+
+
+def test_no_rows_have_no_leaves() -> None:
+    assert leaves.leaf_hashes(nasty_frame().clear(), SEED) == b""
+
+
+@pytest.mark.parametrize("dtype", [pl.Float64, pl.Binary, pl.Date, pl.UInt64, pl.List(pl.Int64)])
+def test_types_that_have_no_exact_form_are_refused(dtype: pl.DataType) -> None:
+    with pytest.raises(IndelibleError, match="wrong"):
+        leaves.check_sealable(pl.DataFrame({"wrong": pl.Series([], dtype=dtype)}))
+
+
+def test_an_encoder_that_differs_in_one_row_in_four_seals_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = nasty_frame().head(4)  # as many as the guard looks at
+    honest = leaves._hash_rows
+
+    def wrong(group: pl.DataFrame, salt: bytes) -> bytes:
+        hashes = honest(group, salt)
+        return hashes[:96] + bytes(32)
+
+    monkeypatch.setattr(leaves, "_hash_rows", wrong)
+    with pytest.raises(IndelibleError, match="nothing was sealed"):
+        leaves.leaf_hashes(frame, SEED)
+
+
+def test_an_integer_that_json_cannot_hold_exactly_is_not_sealed() -> None:
+    with pytest.raises(IndelibleError):
+        leaves.leaf_hashes(pl.DataFrame({"n": [SAFE + 1]}), SEED)
