@@ -79,7 +79,7 @@ class LimitSettings(_Section):
     """Bounds on what input can make large."""
 
     batch_bytes: int = Field(default=512 << 20, ge=1 << 16, description="text of a batch, as estimated")
-    batch_drops: int = Field(default=2000, ge=1, le=20_000)
+    batch_drops: int = Field(default=5000, ge=1, le=20_000)
     drop_bytes: int = Field(default=1 << 30, ge=1 << 16, description="decompressed bytes of one drop")
     line_bytes: int = Field(default=16 << 20, ge=1 << 10)
     clock_difference_s: int = Field(default=60, ge=1)

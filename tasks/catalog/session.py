@@ -49,6 +49,7 @@ class Session:
             config={"autoinstall_known_extensions": "false"},
         )
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET enable_progress_bar = false")
         if self._base.startswith("s3://"):
             self._attach_s3(connection)
         return connection

@@ -117,7 +117,7 @@ def take_apart(texts: Sequence[bytes], root: Node, max_depth: int) -> Taken:
     taken = Taken()
     gathered: dict[Path, list[tuple[bytes, Ints]]] = {}
     for first in range(0, len(texts), _BLOCK_RECORDS):
-        block = _Block(taken, gathered, first, max_depth - 1)
+        block = _Block(taken, gathered, first, max_depth)
         opened = block.open(texts[first : first + _BLOCK_RECORDS], root)
         block.take(texts[first : first + _BLOCK_RECORDS], opened, root, ())
     for path, parts in gathered.items():
@@ -128,7 +128,7 @@ def take_apart(texts: Sequence[bytes], root: Node, max_depth: int) -> Taken:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Some records in a row, of which `first` is the index of the first."""
+    """Some records in a row: the index of the first, and the deepest nesting allowed."""
 
     taken: Taken
     gathered: dict[Path, list[tuple[bytes, Ints]]]
@@ -157,13 +157,13 @@ class _Block:
         lengths = lengths.reshape(len(rows), len(missing))
         totals = np.where(lengths > 0, lengths + node.pair_bytes, 0).sum(axis=1)
         present = np.array([slots is not None for slots in opened])
+        if not path:
+            self._check_depth(texts, present)
         self._check_sizes(texts, present, totals, node, path)
         for (name, child), column, sizes in zip(
             node.children.items(), zip(*rows, strict=True), lengths.T, strict=True
         ):
             data = b"".join(column)
-            if not path:
-                self._check_depth(column, sizes)
             if child.leaf:
                 self.gathered.setdefault((*path, name), []).append((data, sizes))
             if child.children:
@@ -196,15 +196,12 @@ class _Block:
             self.taken.faults.setdefault(self.first + row, "json.duplicate_key")
 
     def _leave(self, row: int, rest: Object, path: Path) -> None:
-        if not path and any(too_deep(raw, self.depth) for raw in rest.values()):
-            self.taken.faults[self.first + row] = "json.too_deep"
-            return
         for name, raw in rest.items():
             _place(self.taken.left, self.first + row, (*path, name), raw)
 
-    def _check_depth(self, column: Raws, lengths: Ints) -> None:
-        for i in np.flatnonzero(lengths > 2 * self.depth).tolist():
-            if too_deep(column[i], self.depth):
+    def _check_depth(self, texts: Raws, present: Mask) -> None:
+        for i in np.flatnonzero(present).tolist():
+            if too_deep(texts[i], self.depth):
                 self.taken.faults[self.first + i] = "json.too_deep"
 
     def _descend(self, column: Raws, kinds: Kinds, node: Node, path: Path) -> None:

@@ -56,7 +56,7 @@ class Typed:
 
 
 def convert(field: Field, wire: Wire) -> Typed:
-    """Type one column as `field` asks; a number or boolean that a lenient string takes keeps its source text."""
+    """Type one column as `field` asks. What is no string keeps its source text in a lenient string."""
     if not wire.given().any():
         empty = pl.Series(field.name, [None], dtype=DTYPES[field.type])
         return Typed(empty.new_from_index(0, len(wire.kinds)), np.zeros(len(wire.kinds), dtype=np.bool_))

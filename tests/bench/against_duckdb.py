@@ -105,7 +105,9 @@ def _generate(source: str, megabytes: float, directory: Path) -> Path:
 def _peer(source: str, files: list[str], target: Path) -> None:
     listed = "[" + ", ".join(f"'{f}'" for f in files) + "]"
     query = _PEER[source].format(files=listed)
-    duckdb.connect().execute(f"COPY ({query}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
+    connection = duckdb.connect()
+    connection.execute("SET enable_progress_bar = false")
+    connection.execute(f"COPY ({query}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
 
 
 def run(source: str, tree: Path, work: Path) -> dict[str, Any]:
