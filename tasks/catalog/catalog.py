@@ -16,7 +16,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import duckdb
 import polars as pl
 
 from tasks.batch import Drop
@@ -33,6 +32,7 @@ _LEDGER_COLUMNS = (
     "index", "key", "version_id", "etag", "landed_at", "bytes", "sha256", "raw_bytes", "raw_sha256",
     "lines", "accepted", "quarantined", "duplicate", "blank", "flags",
 )  # fmt: skip
+_SUMS = ("drops", "lines", "accepted", "quarantined", "duplicate", "blank", "bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +127,9 @@ class Catalog:
             orient="row",
         )  # fmt: skip
         rows = self._ask(
-            "SELECT i FROM asked a WHERE NOT EXISTS (SELECT 1 FROM drops d WHERE d.source = a.source AND d.key = a.key"
-            " AND d.bytes = a.bytes AND (d.etag = a.etag OR d.version_id = a.version_id)) ORDER BY i",
+            "SELECT i FROM asked a WHERE NOT EXISTS (SELECT 1 FROM drops d WHERE d.source = a.source"
+            " AND d.key = a.key AND d.bytes = a.bytes AND (d.etag = a.etag OR d.version_id = a.version_id))"
+            " ORDER BY i",
             frame,
         )
         return [drops[i] for (i,) in rows]
@@ -151,14 +152,17 @@ class Catalog:
         """
         wanted = list(dates)
         files = self.connection.execute(
-            "SELECT path FROM files WHERE role = 'data' AND source = ? AND event_date::VARCHAR IN (SELECT unnest(?))",
+            "SELECT path FROM files WHERE role = 'data' AND source = ?"
+            " AND event_date::VARCHAR IN (SELECT unnest(?))",
             [source, wanted],
         ).fetchall()
         if not files or candidates.is_empty():
             return frozenset()
         located = [self._session.locate(path) for (path,) in files]
         rows = self._ask(
-            "SELECT DISTINCT _fingerprint FROM read_parquet(?, union_by_name = true)"
+            # The empty part gives the column to files from before the contract had a record key.
+            "SELECT DISTINCT _fingerprint FROM (SELECT NULL::VARCHAR AS _fingerprint WHERE false"
+            " UNION ALL BY NAME SELECT * FROM read_parquet(?, union_by_name = true))"
             " SEMI JOIN asked a ON _fingerprint = a.fingerprint",
             pl.DataFrame({"fingerprint": candidates}),
             located,
@@ -190,7 +194,8 @@ class Catalog:
         if not files:
             return []
         rows = self.connection.execute(
-            "SELECT _drop, _line, raw FROM read_parquet(?) WHERE disposition = 'quarantined' ORDER BY _drop, _line",
+            "SELECT _drop, _line, raw FROM read_parquet(?) WHERE disposition = 'quarantined'"
+            " ORDER BY _drop, _line",
             [[self._session.locate(path) for (path,) in files]],
         ).fetchall()
         return [(int(drop), int(line), str(raw)) for drop, line, raw in rows]
@@ -202,8 +207,9 @@ class Catalog:
     def status(self) -> dict[str, Any]:
         """Sums by source and by shard, from the log alone."""
         sources = self.connection.execute(
-            "SELECT source, count(*)::BIGINT AS batches, sum(drops)::BIGINT AS drops, sum(lines)::BIGINT AS lines,"
-            " sum(accepted)::BIGINT AS accepted, sum(quarantined)::BIGINT AS quarantined,"
+            "SELECT source, count(*)::BIGINT AS batches, sum(drops)::BIGINT AS drops,"
+            " sum(lines)::BIGINT AS lines, sum(accepted)::BIGINT AS accepted,"
+            " sum(quarantined)::BIGINT AS quarantined,"
             " sum(duplicate)::BIGINT AS duplicate, sum(blank)::BIGINT AS blank,"
             " count(*) FILTER (held)::BIGINT AS held, max(sealed_at) AS last_sealed,"
             " (SELECT min(event_date)::VARCHAR FROM files f WHERE f.source = b.source) AS first,"
@@ -272,16 +278,17 @@ class Catalog:
         sums = entry["sums"]
         self.connection.execute(
             "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [shard, index, entry["source"], entry["sealed_at"], entry["contract"]["version"], entry["gate"]["held"],
-             entry["gate"]["path"], entry["ledger"]["path"], entry["retain_until"],
-             *(sums[k] for k in ("drops", "lines", "accepted", "quarantined", "duplicate", "blank", "bytes"))],
+            [shard, index, entry["source"], entry["sealed_at"], entry["contract"]["version"],
+             entry["gate"]["held"], entry["gate"]["path"], entry["ledger"]["path"], entry["retain_until"],
+             *(sums[k] for k in _SUMS)],
         )  # fmt: skip
         for role, files in (("data", entry["files"]), ("quarantine", entry["quarantine"])):
             for n, file in enumerate(files):
                 self.connection.execute(
                     "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    [shard, index, n, role, entry["source"], file.get("event_date"), file["path"], file["version_id"],
-                     file["bytes"], file["rows"], file["sha256"], file["root"], file.get("min_time"), file.get("max_time")],
+                    [shard, index, n, role, entry["source"], file.get("event_date"), file["path"],
+                     file["version_id"], file["bytes"], file["rows"], file["sha256"], file["root"],
+                     file.get("min_time"), file.get("max_time")],
                 )  # fmt: skip
         self._apply_ledger(shard, index, entry)
 

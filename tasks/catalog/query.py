@@ -16,8 +16,11 @@ def run_query(session: Session, catalog: Path, sql: str) -> tuple[list[str], lis
 
     Raises:
         UsageError: the statement is wrong, or would write.
+        NotFoundError: nothing was published yet, or a sealed file is gone.
         StoreUnavailableError: the sealed files cannot be reached.
     """
+    if not catalog.exists():
+        raise NotFoundError("no catalog was published here yet", next_step="Run `indelible deliver`.")
     connection = session.connect(catalog, read_only=True)
     try:
         statements = connection.extract_statements(sql)

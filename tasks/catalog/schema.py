@@ -11,7 +11,8 @@ CREATE TABLE IF NOT EXISTS entries (
 CREATE TABLE IF NOT EXISTS batches (
     shard INTEGER, entry BIGINT, source VARCHAR, sealed_at VARCHAR, contract_version VARCHAR,
     held BOOLEAN, gate_path VARCHAR, ledger_path VARCHAR, retain_until VARCHAR,
-    drops BIGINT, lines BIGINT, accepted BIGINT, quarantined BIGINT, duplicate BIGINT, blank BIGINT, bytes BIGINT);
+    drops BIGINT, lines BIGINT, accepted BIGINT, quarantined BIGINT, duplicate BIGINT, blank BIGINT,
+    bytes BIGINT);
 CREATE TABLE IF NOT EXISTS files (
     shard INTEGER, entry BIGINT, n INTEGER, role VARCHAR, source VARCHAR, event_date DATE, path VARCHAR,
     version_id VARCHAR, bytes BIGINT, rows BIGINT, sha256 VARCHAR, root VARCHAR,

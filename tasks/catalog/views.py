@@ -110,8 +110,8 @@ def _events_of(contract: Contract) -> str:
 
 def _set_aside(files: list[str]) -> str:
     return (
-        'SELECT f.source, f.shard, f.entry, d.key, q._line AS line, q._offset AS "offset", q._length AS length,'
-        f" q.disposition, q.rules FROM {_scan(files, hive=False)} q"
+        'SELECT f.source, f.shard, f.entry, d.key, q._line AS line, q._offset AS "offset",'
+        f" q._length AS length, q.disposition, q.rules FROM {_scan(files, hive=False)} q"
         " JOIN files f ON f.sha256 = regexp_extract(q.filename, '([0-9a-f]{64})[.]parquet$', 1)"
         " AND f.role = 'quarantine'"
         " JOIN drops d ON d.shard = f.shard AND d.entry = f.entry AND d.index = q._drop"
