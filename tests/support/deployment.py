@@ -12,7 +12,7 @@ from tasks.storage.protocol import ObjectStore
 
 
 def deployment(
-    store: ObjectStore, state: Path, landing: dict[str, Any] | None = None, **sections: dict[str, Any]
+    store: ObjectStore, state: Path, landing: dict[str, Any] | None = None, /, **settings: Any
 ) -> wiring.Runtime:
     """A runtime whose state lies in `state`.
 
@@ -20,9 +20,10 @@ def deployment(
         store: the real thing, or a directory.
         state: catalog and keys.
         landing: URI by source, or the whole section with `uris`.
-        sections: other sections of the settings, for example `limits={...}`.
+        settings: others, for example `limits={...}` or `contracts=directory`.
     """
     places = landing if landing and "uris" in landing else {"uris": landing or {}}
-    values = {"state": state, "landing": places, "log": {"origin": "audit.example/test"}, **sections}
-    settings = Settings.model_validate(values)
-    return wiring.build(settings, store=store, keyring=FileKeyring.create(state / "keys"))
+    values = {"state": state, "landing": places, "log": {"origin": "audit.example/test"}, **settings}
+    return wiring.build(
+        Settings.model_validate(values), store=store, keyring=FileKeyring.create(state / "keys")
+    )

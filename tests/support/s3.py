@@ -25,6 +25,10 @@ class S3:
         keys = asdict(self.server.credentials(identity))
         return S3Store(bucket, prefix, endpoint=self.endpoint, **keys)
 
+    def section(self, identity: str = "admin") -> dict[str, str]:
+        """The part of the settings that reaches this server."""
+        return {"endpoint": self.endpoint, **asdict(self.server.credentials(identity))}
+
     def fresh(self, bucket: str, identity: str = "admin") -> S3Store:
         """A store under a prefix that nobody used. A new bucket would take half a second."""
         return self.store(bucket, f"t-{uuid.uuid4().hex[:16]}", identity)
