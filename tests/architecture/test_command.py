@@ -1,0 +1,73 @@
+"""The command's names are those that were promised, and each is documented."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from flows.cli.app import app
+from tasks import errors
+from tests.support.shared import REPO
+
+NAMES = {
+    "backfill",
+    "deliver",
+    "demo",
+    "down",
+    "export",
+    "prove",
+    "quarantine",
+    "query",
+    "status",
+    "up",
+    "verify",
+}
+QUARANTINE = {"list", "replay", "show"}
+
+
+def commands(group: typer.Typer) -> set[str]:
+    click = typer.main.get_command(group)
+    return set(getattr(click, "commands"))  # noqa: B009
+
+
+def exit_codes() -> Iterator[int]:
+    for value in vars(errors).values():
+        if isinstance(value, type) and issubclass(value, errors.IndelibleError):
+            yield value.exit_code
+
+
+def test_all_names_are_there() -> None:
+    assert commands(app) == NAMES
+    (group,) = app.registered_groups
+    assert group.typer_instance is not None
+    assert commands(group.typer_instance) == QUARANTINE
+
+
+def test_help_lists_every_name() -> None:
+    text = CliRunner().invoke(app, ["--help"]).output
+    assert {name for name in NAMES if re.search(rf"│ {name} ", text)} == NAMES
+    text = CliRunner().invoke(app, ["quarantine", "--help"]).output
+    assert {name for name in QUARANTINE if re.search(rf"│ {name} ", text)} == QUARANTINE
+
+
+@pytest.mark.parametrize("name", sorted(NAMES | {f"quarantine {name}" for name in QUARANTINE}))
+def test_every_name_has_help_of_its_own(name: str) -> None:
+    result = CliRunner().invoke(app, [*name.split(), "--help"])
+    assert result.exit_code == 0
+    assert "--help" in result.output
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_the_readme_names_every_command(name: str) -> None:
+    assert re.search(rf"\bindelible {name}\b", (REPO / "README.md").read_text())
+
+
+def test_the_readme_names_every_exit_code() -> None:
+    documented = {
+        int(code) for code in re.findall(r"^\| `?(\d+)`? \|", (REPO / "README.md").read_text(), re.MULTILINE)
+    }
+    assert documented >= {0, *exit_codes()}
