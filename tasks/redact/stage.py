@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ from tasks.errors import ContractError, IndelibleError
 from tasks.keyring import Keyring
 from tasks.redact.persons import known_persons
 from tasks.redact.quarantine import encrypt_raw
-from tasks.redact.scan import Scanner
+from tasks.redact.scan import TEXT, Scanner
 from tasks.redact.treatments import Treatments, effective_treatment
 
 # What the contract does not name is treated as an opaque subtree that nobody has classified.
@@ -47,7 +48,8 @@ def redact(batch: ValidatedBatch, contract: Contract, keyring: Keyring) -> Redac
         IndelibleError: lines of a drop are not each in exactly one place.
     """
     drops = _ledger(batch)
-    scanner = Scanner(known_persons(batch.frame, contract))
+    persons = known_persons(batch.frame, contract)
+    scanner = Scanner(persons)
     treatments = Treatments(_months(batch.frame, contract), keyring, scanner)
     frame = batch.frame.drop(LENGTH).with_columns(
         treatments.apply(batch.frame, (*contract.fields, _EXTRA_FIELD))
@@ -60,7 +62,7 @@ def redact(batch: ValidatedBatch, contract: Contract, keyring: Keyring) -> Redac
         set_aside=batch.set_aside.select(*COORDINATES, "disposition", "rules").with_columns(raw),
         gate=batch.gate,
         violations=batch.violations,
-        unknown_fields=batch.unknown_fields,
+        unknown_fields=_names(batch.unknown_fields, Scanner(persons)),
         keys=tuple(sorted(treatments.keys | quarantine_keys)),
         report=_report(batch.frame, contract, scanner),
     )
@@ -74,6 +76,15 @@ def _months(frame: pl.DataFrame, contract: Contract) -> pl.Series:
             next_step=f"Make the field {contract.time_field} required in the contract.",
         )
     return frame[TIME].dt.strftime("%Y-%m")
+
+
+def _names(found: Mapping[str, int], scanner: Scanner) -> dict[str, int]:
+    """Names of fields go into receipts, and a sender may use anything as a name, an address for example."""
+    [names] = scanner.scan([pl.Series(list(found), dtype=pl.String)], TEXT)
+    counts: Counter[str] = Counter()
+    for name, count in zip(names, found.values(), strict=True):
+        counts[name] += count
+    return dict(counts)
 
 
 def _ledger(batch: ValidatedBatch) -> tuple[LedgerDrop, ...]:
