@@ -21,6 +21,7 @@ from tasks.storage.protocol import Readable
 
 _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_UTF16_SAMPLE = 4096
 # Columns are built for this much text at once, from as many drops as it takes.
 _CHUNK_BYTES = 16 << 20
 _CHUNK_LINES = 65_536
@@ -100,7 +101,7 @@ class _Reader:
         return ReadDrop(drop, sha256, raw_sha256, len(raw), lines, raw + inflated.junk, flags)
 
     def _reason_to_hold(self, data: bytes) -> str | None:
-        if data.startswith(_UTF16):
+        if _is_utf16(data):
             return "encoding.utf16"
         too_many = data.count(b"\n") > self._limits.max_lines
         if self._reads_documents and not too_many:
@@ -196,6 +197,15 @@ class _Reader:
         for rule in sorted(set(faults.values())):
             rows = np.array(sorted(i for i, name in faults.items() if name == rule), dtype=np.int64)
             self.set_aside.quarantine(places.take(rows), rule)
+
+
+def _is_utf16(data: bytes) -> bool:
+    """Whether a drop is UTF-16, and not merely a log whose first line begins with such bytes.
+
+    Names, digits and punctuation are ASCII in any log, so that many bytes of UTF-16 are NUL.
+    """
+    sample = data[:_UTF16_SAMPLE]
+    return sample.startswith(_UTF16) and sample.count(0) * 8 >= len(sample) - 2
 
 
 def _as_text(lines: list[bytes]) -> tuple[pl.Series, dict[int, str]]:

@@ -45,6 +45,12 @@ def test_utf16_is_held_whole(encoding: str) -> None:
     assert batch.set_aside.row(0) == (0, 1, 0, len(content), "quarantined", ["encoding.utf16"])
 
 
+def test_a_first_line_that_begins_like_utf16_costs_only_itself() -> None:
+    batch = read(SOURCE, b"\xff\xfe\x00 torn\n" + GOOD + b"\n" + GOOD)
+    assert rules(batch) == [(1, "encoding.utf8")]
+    assert slices(batch, batch.frame) == [GOOD, GOOD]
+
+
 @pytest.mark.parametrize(
     ("content", "flags"), [(b"", ("empty",)), (b"\xef\xbb\xbf", ("encoding.bom", "empty"))]
 )
