@@ -1,0 +1,1 @@
+"""Order, policy, wiring, environment: which stage follows which, and what people type and see."""

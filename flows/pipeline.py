@@ -28,7 +28,7 @@ from tasks.storage.protocol import Readable
 from tasks.validate import validate
 
 if TYPE_CHECKING:
-    from tasks.catalog.catalog import Catalog
+    from tasks.catalog.catalog import Catalog, Tail
 
 TOO_MANY_DATES = "drop.too_many_dates"
 Progress = Callable[[str], None]
@@ -105,11 +105,11 @@ def deliver_batch(
     """
     contract = runtime.contract(source)
     place = landing or runtime.landing(source)
-    year = _shard(runtime)
     hold = None
     while True:
+        year = _shard(runtime)
         catalog.sync()
-        planned_seq = catalog.tail(year, source).source_seq
+        planned = catalog.tail(year, source), catalog.entries_of(source)
         drops = catalog.unsealed(drops)
         batch = (
             _without_known(read_batch(place, contract, drops, runtime.limits()), catalog) if drops else None
@@ -118,7 +118,7 @@ def deliver_batch(
             return []
         redacted = _judge(runtime, contract, batch, catalog, hold)
         try:
-            return [_seal(runtime, contract, redacted, catalog, year, planned_seq)]
+            return [_seal(runtime, contract, redacted, catalog, year, planned)]
         except OvertakenError:
             continue
         except EntryTooLargeError:
@@ -222,10 +222,18 @@ def _judge(
 
 
 def _seal(
-    runtime: Runtime, contract: Contract, batch: RedactedBatch, catalog: Catalog, year: int, planned_seq: int
+    runtime: Runtime,
+    contract: Contract,
+    batch: RedactedBatch,
+    catalog: Catalog,
+    year: int,
+    planned: tuple[Tail, int],
 ) -> BatchReceipt:
-    def locate() -> Any:
+    def locate() -> Tail:
         catalog.sync()
+        # At the turn of the year another runner may seal the same drops in the other year's log.
+        if runtime.store.now().year != year or catalog.entries_of(contract.source) != planned[1]:
+            raise OvertakenError(f"another runner sealed drops of {contract.source} first, or the year ended")
         return catalog.tail(year, contract.source)
 
     now = runtime.store.now()
@@ -237,7 +245,7 @@ def _seal(
         runtime.keyring.secret("salt"),
         year=year,
         locate=locate,
-        planned_seq=planned_seq,
+        planned_seq=planned[0].source_seq,
         retention=retention_for(now, days, runtime.settings.retention.extra_log_days),
         sealed_at=now,
         software=runtime.software,

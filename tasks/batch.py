@@ -92,9 +92,8 @@ class ReadBatch:
         import polars as pl
 
         renumber = pl.col(DROP).replace_strict(list(indexes), range(len(indexes)), return_dtype=pl.Int32)
-        frame, set_aside = (
-            rows.filter(pl.col(DROP).is_in(list(indexes))).with_columns(renumber) for rows in (self.frame, self.set_aside)
-        )
+        kept = pl.col(DROP).is_in(list(indexes))
+        frame, set_aside = (rows.filter(kept).with_columns(renumber) for rows in (self.frame, self.set_aside))
         return ReadBatch(self.source, tuple(self.drops[i] for i in indexes), frame, set_aside)
 
 

@@ -79,7 +79,7 @@ def working(as_json: bool, start: str) -> Iterator[Any]:
         yield lambda _: None
         return
     with err.status(start) as status:
-        yield lambda text: status.update(text)
+        yield status.update
 
 
 def next_step(text: str) -> None:

@@ -38,7 +38,9 @@ _SHOWN_RULES = 4
 
 
 def demo(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of the show.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document instead of the show.")
+    ] = False,
 ) -> None:
     """Deliver bundled sample logs into a real WORM store, prove one record, and try to cheat."""
     started = time.monotonic()
@@ -120,9 +122,13 @@ def _deliver_all(runtime: wiring.Runtime, show: _Show) -> list[dict[str, Any]]:
     receipts: list[BatchReceipt] = []
     for source in list_sources():
         with as_file(files("data_contracts") / "sources" / source / "samples" / "drops") as samples:
-            landed = runtime.settings.landing.model_copy(update={"uris": {source: samples.resolve().as_uri()}})
+            landed = runtime.settings.landing.model_copy(
+                update={"uris": {source: samples.resolve().as_uri()}}
+            )
             here = wiring.build(
-                runtime.settings.model_copy(update={"landing": landed}), store=runtime.store, keyring=runtime.keyring
+                runtime.settings.model_copy(update={"landing": landed}),
+                store=runtime.store,
+                keyring=runtime.keyring,
             )
             receipts += pipeline.deliver(here, source)[0]
     table = Table("source", "drops", "lines", "accepted", "quarantined", "duplicate", "blank", box=None)
@@ -196,9 +202,13 @@ def _delete(runtime: wiring.Runtime, show: _Show) -> str:
     try:
         admin.delete(victim.path, info.version_id)
     except StoreRefusedError as error:
-        show.say(f"   locked until {info.retain_until:%Y-%m-%d %H:%M} UTC; the store says: [bold green]refused[/]")
+        show.say(
+            f"   locked until {info.retain_until:%Y-%m-%d %H:%M} UTC; the store says: [bold green]refused[/]"
+        )
         return f"refused: {error}"
-    show.say("   [bold yellow]deleted: a plain directory is not WORM. With S3 Object Lock this is refused.[/]")
+    show.say(
+        "   [bold yellow]deleted: a plain directory is not WORM. With S3 Object Lock this is refused.[/]"
+    )
     return "deleted (not WORM)"
 
 
@@ -222,5 +232,3 @@ def _verifier(path: Path, policy: Path) -> tuple[int, str]:
 
 def _verdict(code: int) -> str:
     return "[bold green]verified[/]" if code == 0 else "[bold red]rejected[/]"
-
-

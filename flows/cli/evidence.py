@@ -77,7 +77,9 @@ def prove(
     out.print(f"  record {proven.record_id} of {proven.source} is row {proven.row} of {proven.path},")
     out.print(f"  sealed {proven.sealed_at} as entry {proven.index} of {proven.origin},")
     out.print(f"  which is under the signed checkpoint of {proven.size} entries.")
-    out.print("It holds the record as it was sealed, redacted. Give the policy file to the auditor by another way.")
+    out.print(
+        "It holds the record as it was sealed, redacted. Give the policy file to the auditor by another way."
+    )
     next_step(command)
 
 

@@ -109,7 +109,8 @@ def print_receipts(receipts: list[BatchReceipt], checkpoint: CheckpointReceipt) 
     for r in receipts:
         colour = "red" if r.held else "green"
         out.print(
-            f"[{colour}]{'held' if r.held else 'sealed'}[/] {r.source} entry {r.entry}: {r.drops} drops, {r.lines:,} lines = "
+            f"[{colour}]{'held' if r.held else 'sealed'}[/] {r.source} entry {r.entry}: {r.drops} drops,"
+            f" {r.lines:,} lines = "
             f"{r.accepted:,} accepted + {r.quarantined:,} quarantined + {r.duplicate:,} duplicate + {r.blank:,} blank"
         )
         for rule, count in r.rules.items():

@@ -114,6 +114,11 @@ class Catalog:
         count, last, leaf = row if row else (0, None, None)
         return Tail(self.size(shard), int(count), (int(last), leaf) if count else None)
 
+    def entries_of(self, source: str) -> int:
+        """Entries of `source` in the logs of all years."""
+        row = self.connection.execute("SELECT count(*) FROM entries WHERE source = ?", [source]).fetchone()
+        return int(row[0]) if row else 0
+
     def unsealed(self, drops: Sequence[Drop]) -> list[Drop]:
         """Those drops that are not sealed, as the landing place lists them, in their order.
 

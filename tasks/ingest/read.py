@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -43,10 +45,23 @@ def read_batch(landing: Readable, contract: Contract, drops: Sequence[Drop], lim
         StoreRefusedError: a drop is gone or may not be read.
     """
     reader = _Reader(contract, limits)
-    done = tuple(
-        reader.read(i, drop, landing.read(drop.key, drop.version_id)) for i, drop in enumerate(drops)
-    )
-    return ReadBatch(contract.source, done, reader.frame(), reader.set_aside.frame())
+    with _no_cycles():
+        done = tuple(
+            reader.read(i, drop, landing.read(drop.key, drop.version_id)) for i, drop in enumerate(drops)
+        )
+        return ReadBatch(contract.source, done, reader.frame(), reader.set_aside.frame())
+
+
+@contextmanager
+def _no_cycles() -> Iterator[None]:
+    """Millions of small values without a cycle: looking for cycles among them costs a fifth of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @dataclass(slots=True)
@@ -80,12 +95,15 @@ class _Reader:
         self._json = _Pending()
         self._combined = _Pending()
         self._frames = [pl.DataFrame(schema=self._plan.schema())]
+        self._mixed = False
 
     def frame(self) -> pl.DataFrame:
         """The rows of all drops read so far."""
         self._flush_json()
         self._flush_combined()
-        return pl.concat(self._frames, rechunk=False).sort(DROP, LINE)
+        rows = pl.concat(self._frames, rechunk=False)
+        # Lines of one kind come in order; only a mixture of JSON and text lines has to be sorted.
+        return rows.sort(DROP, LINE) if self._mixed else rows
 
     def read(self, index: int, drop: Drop, stored: bytes) -> ReadDrop:
         """Read one drop, the `index`-th of the batch."""
@@ -186,6 +204,7 @@ class _Reader:
     def _flush_combined(self) -> None:
         if not self._combined.texts:
             return
+        self._mixed = True
         texts, places = self._combined.take()
         decoded, faults = _as_text(texts)
         frame, sound = combined_frame(self._plan, decoded, places)

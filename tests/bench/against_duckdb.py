@@ -30,8 +30,8 @@ from tests.support.shared import SHARED
 
 STAGES = ("find_new", "read_batch", "validate", "redact", "seal", "publish")
 _EVENT = (
-    "STRUCT(eventVersion VARCHAR, userIdentity STRUCT(type VARCHAR, principalId VARCHAR, arn VARCHAR, accountId VARCHAR,"
-    " accessKeyId VARCHAR, userName VARCHAR, invokedBy VARCHAR, sessionContext JSON), eventTime TIMESTAMP,"
+    "STRUCT(eventVersion VARCHAR, userIdentity STRUCT(type VARCHAR, principalId VARCHAR, arn VARCHAR,"
+    " accountId VARCHAR, accessKeyId VARCHAR, userName VARCHAR, invokedBy VARCHAR, sessionContext JSON), eventTime TIMESTAMP,"
     " eventSource VARCHAR, eventName VARCHAR, awsRegion VARCHAR, sourceIPAddress VARCHAR, userAgent VARCHAR,"
     " errorCode VARCHAR, errorMessage VARCHAR, requestParameters JSON, responseElements JSON,"
     " additionalEventData JSON, requestID VARCHAR, eventID VARCHAR, readOnly BOOLEAN, resources JSON,"
@@ -175,12 +175,11 @@ def main() -> None:
         f"{result['source']}: {result['megabytes']} MB of text in {result['files']} files, {result['lines']:,} lines"
     )
     for who in ("peer", "indelible"):
-        print(
-            f"  {who:10} wall {result[who]['wall_s']:7.2f} s   cpu {result[who]['cpu_s']:7.2f} s   {result[who]['mb_per_cpu_s']:6.1f} MB/cpu s"
-        )
-    print(
-        f"  ratio      cpu {result['ratio_cpu']:.2f}x   wall {result['ratio_wall']:.2f}x of bare DuckDB {duckdb.__version__}"
-    )
+        spent = result[who]
+        times = f"wall {spent['wall_s']:7.2f} s   cpu {spent['cpu_s']:7.2f} s"
+        print(f"  {who:10} {times}   {spent['mb_per_cpu_s']:6.1f} MB/cpu s")
+    ratios = f"cpu {result['ratio_cpu']:.2f}x   wall {result['ratio_wall']:.2f}x"
+    print(f"  ratio      {ratios} of bare DuckDB {duckdb.__version__}")
     for stage, share in result["stages_cpu_share"].items():
         print(f"  {share:6.1%}  {stage}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from tasks.errors import StoreRefusedError
 from tasks.evidence import paths
 from tasks.log import reader
 from tasks.storage.local import LocalStore
+from tasks.storage.protocol import ObjectInfo
 from tests.support.faults import (
     MOMENT,
     SOURCE,
@@ -36,6 +38,18 @@ from tests.support.faults import (
 )
 
 NEW_YEAR = datetime(2027, 1, 1, 0, 0, 1, tzinfo=UTC)
+
+
+class Meanwhile(FaultyStore):
+    """A store in which something happens just before the first ledger is written."""
+
+    event: Callable[[], object] | None = None
+
+    def create(self, path: str, data: bytes, *, retain_until: datetime | None) -> ObjectInfo:
+        if path.startswith(paths.LEDGER_PREFIX) and self.event:
+            event, self.event = self.event, None
+            event()
+        return super().create(path, data, retain_until=retain_until)
 
 
 class Place:
@@ -235,3 +249,30 @@ def test_what_a_slow_runner_seals_in_the_old_year_is_still_integrated(place: Pla
     assert place.deliver() == []
     assert reader.integrated(place.store.as_store(), 2026) == 3
     check_history(place.runtime(), contents)
+
+
+def test_a_drop_that_the_new_year_sealed_meanwhile_is_not_sealed_in_the_old_one(place: Place) -> None:
+    contents = land(place.landing, 1, 2)
+    slow = Meanwhile(place.store.inner, clock=MOMENT)
+
+    def turn_of_the_year() -> None:
+        place.store.clock = slow.clock = NEW_YEAR  # the server's clock is everybody's
+        assert [receipt.shard for receipt in place.deliver()] == [2027]
+
+    slow.event = turn_of_the_year
+    runtime = small_runtime(slow.as_store(), place.base, place.landing, state=place.base / "slow")
+    assert pipeline.deliver(runtime, SOURCE)[0] == []
+    check_history(place.runtime(), contents, leftovers=True)
+
+
+def test_a_drop_that_the_old_year_sealed_meanwhile_is_not_sealed_in_the_new_one(place: Place) -> None:
+    contents = land(place.landing, 1)
+    place.deliver()
+    contents |= land(place.landing, 2)
+    late = Meanwhile(place.store.inner, clock=NEW_YEAR)
+    late.event = lambda: place.deliver(state=place.base / "slow")  # its clock is still that of the old year
+    runtime = small_runtime(late.as_store(), place.base, place.landing, state=place.base / "late")
+    assert pipeline.deliver(runtime, SOURCE)[0] == []
+    place.store.clock = NEW_YEAR
+    assert [entry["source_seq"] for entry in seal_entries(place.store.as_store())] == [0, 1]
+    check_history(place.runtime(), contents, leftovers=True)

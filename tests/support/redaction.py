@@ -39,6 +39,9 @@ class FixedKeyring:
     def key_id(self, purpose: Purpose, epoch: str = "") -> str:
         return f"{purpose}/{epoch}" if epoch else purpose
 
+    def new_signer(self, name: str) -> NoteSigner:
+        return self.signer(name)
+
     def signer(self, name: str) -> NoteSigner:
         return NoteSigner(name, Ed25519PrivateKey.from_private_bytes(self.secret("salt")))
 
