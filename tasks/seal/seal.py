@@ -34,9 +34,20 @@ class EntryTooLargeError(IndelibleError):
 class Position(Protocol):
     """Where the next entry of a source goes, as of the end of the log."""
 
-    size: int
-    source_seq: int
-    previous: tuple[int, str] | None
+    @property
+    def size(self) -> int:
+        """Entries in the log; the index of the next one."""
+        ...
+
+    @property
+    def source_seq(self) -> int:
+        """Entries of the source."""
+        ...
+
+    @property
+    def previous(self) -> tuple[int, str] | None:
+        """Index and leaf hash (hex) of the source's last entry."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
