@@ -107,9 +107,9 @@ def deliver_batch(
     place = landing or runtime.landing(source)
     hold = None
     while True:
-        year = _shard(runtime)
+        year = current_shard(runtime)
         catalog.sync()
-        planned = catalog.tail(year, source), catalog.entries_of(source)
+        planned = catalog.tail(year, source)
         drops = catalog.unsealed(drops)
         batch = (
             _without_known(read_batch(place, contract, drops, runtime.limits()), catalog) if drops else None
@@ -134,7 +134,7 @@ def deliver_batch(
 
 def publish(runtime: Runtime, catalog: Catalog) -> CheckpointReceipt:
     """Integrate the log up to its end, and publish the catalog of what is then provable."""
-    year = _shard(runtime)
+    year = current_shard(runtime)
     now = runtime.store.now()
     shards = {shard: _integrate(runtime, shard) for shard in reader.shards(runtime.store)}
     integrated = shards[year]
@@ -174,7 +174,7 @@ def check_clock(runtime: Runtime) -> None:
         )
 
 
-def _shard(runtime: Runtime) -> int:
+def current_shard(runtime: Runtime) -> int:
     """The current year's log, opened if need be."""
     now = runtime.store.now()
     if not reader.has_shard(runtime.store, now.year):
@@ -182,15 +182,15 @@ def _shard(runtime: Runtime) -> int:
             _integrate(runtime, earlier)  # the genesis entry embeds the last checkpoint of the year before
         signer = runtime.keyring.new_signer(runtime.origin(now.year))
         sealed_at = now.strftime("%Y-%m-%dT%H:%M:%SZ")
-        writer.open_shard(runtime.store, now.year, signer, _log_until(runtime), sealed_at=sealed_at)
+        writer.open_shard(runtime.store, now.year, signer, log_until(runtime), sealed_at=sealed_at)
     return now.year
 
 
 def _integrate(runtime: Runtime, year: int) -> writer.Integrated:
-    return writer.integrate(runtime.store, year, runtime.signer(year), _log_until(runtime))
+    return writer.integrate(runtime.store, year, runtime.signer(year), log_until(runtime))
 
 
-def _log_until(runtime: Runtime) -> datetime:
+def log_until(runtime: Runtime) -> datetime:
     """Until when the log must be kept: longer than what any contract asks for its records."""
     days = _days(runtime, max(contract.retention_days for contract in runtime.contracts()))
     return retention_for(runtime.store.now(), days, runtime.settings.retention.extra_log_days).log
@@ -227,14 +227,15 @@ def _seal(
     batch: RedactedBatch,
     catalog: Catalog,
     year: int,
-    planned: tuple[Tail, int],
+    planned: Tail,
 ) -> BatchReceipt:
     def locate() -> Tail:
         catalog.sync()
+        tail = catalog.tail(year, contract.source)
         # At the turn of the year another runner may seal the same drops in the other year's log.
-        if runtime.store.now().year != year or catalog.entries_of(contract.source) != planned[1]:
+        if tail.all_years != planned.all_years or runtime.store.now().year != year:
             raise OvertakenError(f"another runner sealed drops of {contract.source} first, or the year ended")
-        return catalog.tail(year, contract.source)
+        return tail
 
     now = runtime.store.now()
     days = _days(runtime, contract.retention_days)
@@ -245,7 +246,7 @@ def _seal(
         runtime.keyring.secret("salt"),
         year=year,
         locate=locate,
-        planned_seq=planned[0].source_seq,
+        planned_seq=planned.source_seq,
         retention=retention_for(now, days, runtime.settings.retention.extra_log_days),
         sealed_at=now,
         software=runtime.software,

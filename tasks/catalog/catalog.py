@@ -43,11 +43,13 @@ class Tail:
         size: entries in the shard, integrated or not; the index of the next entry.
         source_seq: number of the source's entries in the shard.
         previous: index and leaf hash (hex) of the source's last entry; None for its first.
+        all_years: number of the source's entries in all shards.
     """
 
     size: int
     source_seq: int
     previous: tuple[int, str] | None
+    all_years: int
 
 
 class Catalog:
@@ -108,16 +110,12 @@ class Catalog:
     def tail(self, shard: int, source: str) -> Tail:
         """Where the next entry of `source` goes."""
         row = self.connection.execute(
-            "SELECT count(*), max(entry), max_by(leaf, entry) FROM entries WHERE shard = ? AND source = ?",
+            "SELECT count(*) FILTER (shard = $1), max(entry) FILTER (shard = $1),"
+            " max_by(leaf, entry) FILTER (shard = $1), count(*) FROM entries WHERE source = $2",
             [shard, source],
         ).fetchone()
-        count, last, leaf = row if row else (0, None, None)
-        return Tail(self.size(shard), int(count), (int(last), leaf) if count else None)
-
-    def entries_of(self, source: str) -> int:
-        """Entries of `source` in the logs of all years."""
-        row = self.connection.execute("SELECT count(*) FROM entries WHERE source = ?", [source]).fetchone()
-        return int(row[0]) if row else 0
+        count, last, leaf, everywhere = row if row else (0, None, None, 0)
+        return Tail(self.size(shard), int(count), (int(last), leaf) if count else None, int(everywhere))
 
     def unsealed(self, drops: Sequence[Drop]) -> list[Drop]:
         """Those drops that are not sealed, as the landing place lists them, in their order.

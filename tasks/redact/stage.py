@@ -79,7 +79,7 @@ def _months(frame: pl.DataFrame, contract: Contract) -> pl.Series:
 
 
 def _names(found: Mapping[str, int], scanner: Scanner) -> dict[str, int]:
-    """Names of fields go into receipts, and a sender may use anything as a name, an address for example."""
+    """Names of fields go into receipts, and a sender may use anything as a name, a key id for example."""
     [names] = scanner.scan([pl.Series(list(found), dtype=pl.String)], TEXT)
     counts: Counter[str] = Counter()
     for name, count in zip(names, found.values(), strict=True):

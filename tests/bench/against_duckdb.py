@@ -32,11 +32,13 @@ STAGES = ("find_new", "read_batch", "validate", "redact", "seal", "publish")
 _EVENT = (
     "STRUCT(eventVersion VARCHAR, userIdentity STRUCT(type VARCHAR, principalId VARCHAR, arn VARCHAR,"
     " accountId VARCHAR, accessKeyId VARCHAR, userName VARCHAR, invokedBy VARCHAR, sessionContext JSON),"
-    " eventTime TIMESTAMP, eventSource VARCHAR, eventName VARCHAR, awsRegion VARCHAR, sourceIPAddress VARCHAR, userAgent VARCHAR,"
+    " eventTime TIMESTAMP, eventSource VARCHAR, eventName VARCHAR, awsRegion VARCHAR,"
+    " sourceIPAddress VARCHAR, userAgent VARCHAR,"
     " errorCode VARCHAR, errorMessage VARCHAR, requestParameters JSON, responseElements JSON,"
     " additionalEventData JSON, requestID VARCHAR, eventID VARCHAR, readOnly BOOLEAN, resources JSON,"
     " eventType VARCHAR, managementEvent BOOLEAN, recipientAccountId VARCHAR, sharedEventID VARCHAR,"
-    " eventCategory VARCHAR, tlsDetails JSON, sessionCredentialFromConsole VARCHAR, serviceEventDetails JSON,"
+    " eventCategory VARCHAR, tlsDetails JSON,"
+    " sessionCredentialFromConsole VARCHAR, serviceEventDetails JSON,"
     " apiVersion VARCHAR, vpcEndpointId VARCHAR)[]"
 )
 _PEER = {
