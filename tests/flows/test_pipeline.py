@@ -132,6 +132,17 @@ def test_a_drop_that_is_touched_is_not_sealed_again(place: Place) -> None:
     check_history(place.runtime(), contents)
 
 
+def test_a_touched_drop_is_left_out_of_a_batch_of_new_ones(place: Place) -> None:
+    contents = land(place.landing, 2)
+    place.deliver()
+    touched = place.landing / next(iter(contents))
+    contents |= land(place.landing, 1, 3)
+    os.utime(touched)
+    (receipt,) = place.deliver()
+    assert receipt.drops == 2
+    check_history(place.runtime(), contents)
+
+
 def test_a_drop_that_grows_is_sealed_again_and_its_old_records_are_duplicates(place: Place) -> None:
     contents = land(place.landing, 1)
     path = place.landing / next(iter(contents))

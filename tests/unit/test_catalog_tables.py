@@ -121,12 +121,14 @@ def test_files_from_before_the_contract_had_a_record_key_hold_no_fingerprint(tmp
 def test_the_tail_counts_the_sources_own_entries(delivered: Runtime) -> None:
     with delivered.catalog() as catalog:
         tail = catalog.tail(2026, SOURCE)
-        assert (tail.size, tail.source_seq) == (4, 3)
+        assert (tail.size, tail.source_seq, tail.all_years) == (4, 3, 3)
         assert tail.previous is not None
         assert tail.previous[0] == 3
         nobody = catalog.tail(2026, "another")
         assert (nobody.size, nobody.source_seq, nobody.previous) == (4, 0, None)
-        assert catalog.tail(2027, SOURCE).size == 0
+        other_year = catalog.tail(2027, SOURCE)
+        assert (other_year.size, other_year.source_seq, other_year.previous) == (0, 0, None)
+        assert other_year.all_years == 3
 
 
 def test_a_catalog_from_the_log_alone_equals_one_that_grew(delivered: Runtime) -> None:
