@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from flows import pipeline
 from flows.wiring import Runtime
 from tasks.errors import AlreadyExistsError
-from tasks.evidence.entry import encode_entry
+from tasks.evidence.entry import OtherEntry, encode_entry
 from tasks.log import writer
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ def append_entry(runtime: Runtime, catalog: Catalog, kind: str, body: Mapping[st
         catalog.sync()
         index = catalog.size(year)
         sealed_at = runtime.store.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        entry = encode_entry({**body, "format": "indelible/1", "sealed_at": sealed_at, "type": kind})
+        common = {"format": "indelible/1", "sealed_at": sealed_at, "type": kind}
+        entry = encode_entry(cast("OtherEntry", {**body, **common}))
         try:
             writer.append(runtime.store, year, index, entry, pipeline.log_until(runtime))
         except AlreadyExistsError:

@@ -111,7 +111,7 @@ class Catalog:
         """Where the next entry of `source` goes."""
         row = self.connection.execute(
             "SELECT count(*) FILTER (shard = $1), max(entry) FILTER (shard = $1),"
-            " max_by(leaf, entry) FILTER (shard = $1), count(*) FROM entries WHERE source = $2",
+            " max_by(leaf, entry) FILTER (shard = $1), count(*) FROM entries WHERE source = $2 AND type = 'seal'",
             [shard, source],
         ).fetchone()
         count, last, leaf, everywhere = row if row else (0, None, None, 0)
