@@ -287,3 +287,15 @@ def test_a_drop_that_the_old_year_sealed_meanwhile_is_not_sealed_in_the_new_one(
     place.store.clock = NEW_YEAR
     assert [entry["source_seq"] for entry in seal_entries(place.store.as_store())] == [0, 1]
     check_history(place.runtime(), contents, leftovers=True)
+
+
+def test_a_batch_that_is_not_sealed_when_the_year_ends_goes_into_the_new_years_log(place: Place) -> None:
+    contents = land(place.landing, 1)
+    store = Meanwhile(place.store.inner, clock=MOMENT)
+    store.event = lambda: setattr(store, "clock", NEW_YEAR)
+    runtime = small_runtime(store.as_store(), place.base, place.landing)
+    ((receipt,), _) = pipeline.deliver(runtime, SOURCE)
+    assert (receipt.shard, receipt.entry) == (2027, 1)
+    place.store.clock = NEW_YEAR
+    assert [entry["sealed_at"] for entry in seal_entries(place.store.as_store())] == ["2027-01-01T00:00:01Z"]
+    check_history(place.runtime(), contents, leftovers=True)
