@@ -81,7 +81,10 @@ class LimitSettings(_Section):
     batch_bytes: int = Field(default=512 << 20, ge=1 << 16, description="text of a batch, as estimated")
     batch_drops: int = Field(default=5000, ge=1, le=20_000)
     drop_bytes: int = Field(default=1 << 30, ge=1 << 16, description="decompressed bytes of one drop")
+    drop_lines: int = Field(default=16_000_000, ge=1)
     line_bytes: int = Field(default=16 << 20, ge=1 << 10)
+    nesting: int = Field(default=128, ge=1, le=500, description="depth of JSON containers")
+    compression: int = Field(default=200, ge=2, description="decompressed over stored bytes, for large drops")
     clock_difference_s: int = Field(default=60, ge=1)
 
 

@@ -63,7 +63,13 @@ class Runtime:
     def limits(self) -> Limits:
         """Bounds for the readers."""
         limits = self.settings.limits
-        return Limits(max_drop_bytes=limits.drop_bytes, max_line_bytes=limits.line_bytes)
+        return Limits(
+            max_drop_bytes=limits.drop_bytes,
+            max_lines=limits.drop_lines,
+            max_line_bytes=limits.line_bytes,
+            max_depth=limits.nesting,
+            max_ratio=limits.compression,
+        )
 
     def signer(self, year: int) -> NoteSigner:
         """The signer of a log shard."""
