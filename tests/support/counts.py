@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +12,20 @@ from pathlib import Path
 def inflate(data: bytes) -> bytes:
     """Decompressed bytes of a sound drop."""
     return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+
+
+def salvage(data: bytes) -> bytes:
+    """The text of a drop as far as it goes, then what follows the last gzip member.
+
+    Raises:
+        zlib.error: it is corrupt, not merely cut short.
+    """
+    text = b""
+    while data.startswith(b"\x1f\x8b"):
+        member = zlib.decompressobj(wbits=31)
+        text += member.decompress(data) + member.flush()
+        data = member.unused_data
+    return text + data
 
 
 def cloudtrail_records(paths: Iterable[Path]) -> int:

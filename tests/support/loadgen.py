@@ -8,20 +8,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import zlib
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.counts import salvage
 from tests.support.shared import SHARED
 
 SOURCES = ("cloudtrail", "gateway", "app")
 DAMAGES = frozenset({"gz-truncated", "plain-named-gz", "zero-bytes", "gz-two-members", "bom"})
 # Kinds of files that no contract takes up: load balancers and applications that write no JSON.
 UNREAD = frozenset({"alb", "svc-logfmt", "svc-java", "syslog", "cloudtrail-digest"})
-_GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True)
@@ -95,13 +94,7 @@ class Tree:
 
     def inflated(self, file: Truth) -> bytes:
         """The text of a file, as far as an independent decompressor gets."""
-        data = (self.root / file.path).read_bytes()
-        text = b""
-        while data.startswith(_GZIP):
-            member = zlib.decompressobj(wbits=31)
-            text += member.decompress(data) + member.flush()
-            data = member.unused_data
-        return text or data
+        return salvage((self.root / file.path).read_bytes())
 
 
 def generate(root: Path, seed: str, **options: float) -> Tree:
