@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
+from flows.readiness import check_store
 from flows.receipts import BatchReceipt, CheckpointReceipt
 from flows.wiring import Runtime
 from tasks.batch import Drop, ReadBatch, RedactedBatch
@@ -84,6 +85,7 @@ def deliver(
     """
     receipts: list[BatchReceipt] = []
     check_clock(runtime)
+    check_store(runtime)
     with runtime.catalog() as catalog:
         for drops in find_new(runtime, source, window, catalog):
             progress(f"{source}: {len(drops)} new drops, {sum(d.size for d in drops):,} bytes")
@@ -99,6 +101,13 @@ def deliver_batch(
 
     Safe to repeat and to race: what another runner seals meanwhile is left out, and the batch is made anew
     from what remains.
+
+    Args:
+        runtime: the deployment.
+        source: whose drops.
+        drops: what to deliver.
+        catalog: read up to the end of the log before anything is decided.
+        landing: where the drops lie, for a replay. What a replay would only quarantine again is not sealed.
 
     Returns:
         A receipt a log entry: none when nothing was left, several when the batch had to be split.
@@ -117,6 +126,8 @@ def deliver_batch(
         if batch is None:
             return []
         redacted = _judge(runtime, contract, batch, catalog, hold)
+        if landing is not None and all(drop.quarantined == drop.lines for drop in redacted.drops):
+            return []
         try:
             return [_seal(runtime, contract, redacted, catalog, year, planned)]
         except OvertakenError:

@@ -60,7 +60,7 @@ def open_items(catalog: Catalog, source: str | None = None) -> list[dict[str, An
     rows = catalog.connection.execute(
         """
         WITH replayed AS (SELECT source, regexp_extract(key, '^replay/([0-9]+-[0-9]+-[0-9]+)', 1) AS target
-                          FROM drops WHERE key LIKE 'replay/%')
+                          FROM drops WHERE key LIKE 'replay/%' AND etag = sha256)
         SELECT s.source, s.shard, s.entry, b.sealed_at, b.held, rule,
                count(*) AS lines, count(DISTINCT s.key) AS drops
         FROM (SELECT a.*, d.index FROM set_aside a JOIN drops d USING (shard, entry, key)
