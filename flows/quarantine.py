@@ -1,10 +1,11 @@
 """Quarantine: what is set aside and still open, and its replay through the same stages after a fix.
 
 A replay is a delivery from a landing place that exists only in memory: for each drop with quarantined lines,
-one synthetic drop named `replay/<shard>-<entry>-<drop index>` that holds those lines in their order; what
-cannot stand as a line is a drop of its own, `.../<line>`. Drops go into the ledger under these names, so
-each quarantined line is followed from entry to entry, and replaying twice finds the drops sealed and
-changes nothing.
+one synthetic drop named `replay/<shard>-<entry>-<drop index>` that holds those lines in their order, and one
+more for each record that cannot be a line. It goes into the ledger under that name, so each quarantined line is
+followed from entry to entry. Replaying twice changes nothing: what was replayed is found sealed, and what would
+only be quarantined again is not sealed again. No landing place lists an ETag that is the drop's own SHA-256,
+so nobody else can land a replay.
 """
 
 from __future__ import annotations

@@ -102,6 +102,23 @@ def test_replaying_twice_changes_nothing(place: Place) -> None:
     assert place.ids() == ["B1", "a1", "a2"]
 
 
+def test_a_replay_without_a_correction_seals_nothing(place: Place) -> None:
+    place.land("one", text(GOOD % 1, CAPITAL % 1, GOOD % 2))
+    place.deliver()
+    _, before = place.replay()
+    assert place.replay() == ([], before)
+    assert place.open_items() == [(1, "id.pattern", 1)]
+
+
+def test_a_landed_drop_cannot_pass_for_a_replay(place: Place) -> None:
+    place.land("one", text(GOOD % 1, CAPITAL % 1, GOOD % 2))
+    place.deliver()
+    (place.base / "landing" / "replay").mkdir()
+    place.land("replay/2026-1-0", text(GOOD % 3))
+    place.deliver()
+    assert place.open_items() == [(1, "id.pattern", 1)]
+
+
 def test_a_line_that_still_fails_stays_open_in_its_new_entry(place: Place) -> None:
     place.land("one", text(GOOD % 1, "{broken", CAPITAL % 1, GOOD % 2, GOOD % 3))
     place.deliver()
