@@ -20,6 +20,7 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from flows import artifacts, pipeline
+from flows.readiness import check_store
 from flows.receipts import BatchReceipt, CheckpointReceipt
 from flows.work import POLICY, confined, opened
 from tasks.batch import Drop
@@ -84,6 +85,7 @@ def plan_batches(source: str, window: pipeline.Window) -> list[list[Reference]]:
     """List the landing place, leave out what is sealed, and cut the rest into batches."""
     with opened() as (runtime, catalog):
         pipeline.check_clock(runtime)
+        check_store(runtime)
         batches = pipeline.find_new(runtime, source, window, catalog)
         return [[asdict(drop) for drop in batch] for batch in islice(batches, MAX_BATCHES)]
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from tasks.storage.s3_answers import Answer
 from tasks.storage.s3_failure import S3CallError
 
 
+@runtime_checkable
 class Requester(Protocol):
     """What this module needs of an S3 store."""
 
@@ -19,6 +20,10 @@ class Requester(Protocol):
 
     def request(self, method: str, **parameters: Any) -> Answer:
         """One S3 operation on the bucket, repeated on transient failures; raises `S3CallError`."""
+        ...
+
+    def key(self, path: str) -> str:
+        """The S3 key of a path."""
         ...
 
 
@@ -45,7 +50,7 @@ def bucket_state(store: Requester) -> BucketState:
     """
     try:
         versioning = store.request("get_bucket_versioning").get("Status") == "Enabled"
-        configuration = _lock_configuration(store)
+        configuration = lock_configuration(store)
     except S3CallError as failure:
         raise failure.as_error(f"read the settings of the bucket of {store.uri}") from failure
     rule = configuration.get("Rule", {}).get("DefaultRetention", {})
@@ -80,7 +85,8 @@ def _create(store: Requester, *, locked: bool) -> None:
             raise
 
 
-def _lock_configuration(store: Requester) -> Answer:
+def lock_configuration(store: Requester) -> Answer:
+    """The bucket's Object Lock configuration; empty when it has none."""
     try:
         answer = store.request("get_object_lock_configuration")
     except S3CallError as failure:

@@ -131,7 +131,7 @@ class S3Store:
             data: at most 5 GiB.
             retain_until: end of the COMPLIANCE lock, rounded up to a whole second; aware.
         """
-        key = self._key(path)
+        key = self.key(path)
         if len(data) > MAX_OBJECT_BYTES:
             raise StoreRefusedError(
                 f"{path} has {len(data)} bytes, more than the {MAX_OBJECT_BYTES} of one PutObject",
@@ -260,7 +260,7 @@ class S3Store:
         return self._call("look at", path, "head_object", ChecksumMode="ENABLED", **version(version_id))
 
     def _get(self, path: str, version_id: str | None, **request: str) -> bytes:
-        request = {"Bucket": self.bucket, "Key": self._key(path), **version(version_id), **request}
+        request = {"Bucket": self.bucket, "Key": self.key(path), **version(version_id), **request}
         try:
             data: bytes = self._retry(
                 lambda: self._attempt(lambda: sync(self._fs.loop, self._fetch, request))
@@ -287,7 +287,7 @@ class S3Store:
 
     def _call(self, verb: str, path: str | None, method: str, **parameters: Any) -> Answer:
         if path is not None:
-            parameters["Key"] = self._key(path)
+            parameters["Key"] = self.key(path)
         try:
             return self.request(method, **parameters)
         except S3CallError as failure:
@@ -314,5 +314,6 @@ class S3Store:
         except RAISED_BY_S3 as error:
             raise S3CallError.of(error) from error
 
-    def _key(self, path: str) -> str:
+    def key(self, path: str) -> str:
+        """The S3 key of a path."""
         return self._prefix + check_path(path)

@@ -205,7 +205,7 @@ def test_what_is_put_over_a_locked_object_is_found_and_does_not_spoil_the_proof(
     exported, _ = order.export(runtime, date(2026, 11, 1), date(2026, 11, 1), tmp_path / "e.zip")
     assert exported.facts.retention.locked
     worm_store.replace(facts["path"], b"forged")
-    worm_store.request("delete_object", Key=worm_store._key(made.sealed[0].entry["ledger"]["path"]))
+    worm_store.request("delete_object", Key=worm_store.key(made.sealed[0].entry["ledger"]["path"]))
     found = order.verify_store(runtime)
     assert {(f.reason, f.path) for f in found.findings} == {
         (order.EXTRA_VERSION, facts["path"]),
