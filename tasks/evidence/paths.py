@@ -16,8 +16,10 @@ QUARANTINE_PREFIX: Final = "quarantine/"
 LEDGER_PREFIX: Final = "ledger/"
 GATE_PREFIX: Final = "gate/"
 CONTRACTS_PREFIX: Final = "contracts/"
+LISTS_PREFIX: Final = "lists/"
 CATALOG_PREFIX: Final = "catalog/"
 LOG_PREFIX: Final = "log/"
+INBOX_PREFIX: Final = "inbox/"
 
 _RECORD_ID: Final = re.compile(r"([0-9a-f]{32})-(0|[1-9][0-9]{0,14})")
 _NUMBERED: Final = re.compile(
@@ -117,9 +119,19 @@ def contract(source: str, sha256: str) -> str:
     return f"{CONTRACTS_PREFIX}{source}/{sha256}.yaml"
 
 
+def object_list(sha256: str) -> str:
+    """The object versions that a hold or an extension of retention covers."""
+    return f"{LISTS_PREFIX}{sha256}.jsonl"
+
+
 def catalog(year: int, size: int) -> str:
     """The catalog of the log's first `size` entries."""
     return f"{CATALOG_PREFIX}{year:04d}/{size:020d}.duckdb"
+
+
+def manifest(day: str, sha256: str) -> str:
+    """A worker's manifest, handed over on a day (`YYYY-MM-DD`); see `tasks.seal.manifest`."""
+    return f"{INBOX_PREFIX}{day}/{sha256}"
 
 
 def parse_number(path: str) -> int:

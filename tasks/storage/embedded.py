@@ -47,8 +47,8 @@ def supported() -> bool:
 class EmbeddedStore:
     """One SeaweedFS whose whole state lies in one directory.
 
-    `store.json` (mode 0600) remembers ports and credentials, so that a restart keeps both. There are three
-    identities: `admin`; `writer`, for delivery; `reader`, for analysts, without access to the landing bucket.
+    `store.json` (mode 0600) remembers ports and credentials, so that a restart keeps both. Its
+    identities are `admin`, `writer` (delivery in one process) and the roles of `tasks.storage.roles`.
 
     Args:
         state_dir: made when it is missing.
@@ -75,7 +75,7 @@ class EmbeddedStore:
         return self._dir / "seaweedfs.log"
 
     def credentials(self, identity: str) -> Credentials:
-        """Of `admin`, `writer` or `reader`."""
+        """Of `admin`, `writer` or a role."""
         return Credentials(**self._load()["credentials"][identity])
 
     def start(self) -> None:
@@ -93,6 +93,8 @@ class EmbeddedStore:
             settings = self._load() if self._settings_file.exists() else _new_settings()
             if not all_free(settings["ports"]):
                 settings["ports"] = free_ports()
+            # A store of an earlier version keeps its keys and gets those that it lacks.
+            settings["credentials"] = new_credentials() | settings["credentials"]
             write_private(self._settings_file, settings)
             write_private(self._dir / "identities.json", identities(settings["credentials"]))
             self._make_ready(self._spawn(settings["ports"]))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import StoreUnavailableError
+from tasks.storage.roles import ROLES, WRITER, seaweedfs_policies
 
 WORM_BUCKET = "indelible"
 LANDING_BUCKET = "landing"
@@ -31,34 +32,25 @@ class Credentials:
 
 
 def new_credentials() -> dict[str, dict[str, str]]:
-    """Random keys for the three identities."""
+    """Random keys for the administrator, the writer and each role."""
     return {
         name: {"access_key": f"{name}{secrets.token_hex(6)}", "secret_key": secrets.token_urlsafe(32)}
-        for name in ("admin", "writer", "reader")
+        for name in ("admin", WRITER.name, *(role.name for role in ROLES))
     }
 
 
 def identities(credentials: dict[str, dict[str, str]]) -> dict[str, Any]:
-    """SeaweedFS's own permission file. Nobody but the administrator may change a bucket's settings."""
-    both = (WORM_BUCKET, LANDING_BUCKET)
-    ask = "GetBucketObjectLockConfiguration"
-    actions = {
-        "admin": ["Admin", "Read", "Write", "List", "Tagging"],
-        "writer": [
-            *(f"{action}:{bucket}" for bucket in both for action in ("Read", "Write", "List", ask)),
-            *(f"{action}:{WORM_BUCKET}" for action in ("PutObjectRetention", "GetObjectRetention")),
-        ],
-        "reader": [f"{action}:{WORM_BUCKET}" for action in ("Read", "List", "GetObjectRetention", ask)],
-    }
+    """SeaweedFS's own permission file: the administrator, and a policy for everybody else."""
     return {
         "identities": [
             {
                 "name": name,
                 "credentials": [{"accessKey": keys["access_key"], "secretKey": keys["secret_key"]}],
-                "actions": actions[name],
+                **({"actions": ["Admin"]} if name == "admin" else {"policyNames": [name]}),
             }
             for name, keys in credentials.items()
-        ]
+        ],
+        "policies": list(seaweedfs_policies({"store": WORM_BUCKET, "landing": LANDING_BUCKET})),
     }
 
 

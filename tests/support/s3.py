@@ -21,7 +21,7 @@ class S3:
         return self.server.endpoint
 
     def store(self, bucket: str, prefix: str = "", identity: str = "admin") -> S3Store:
-        """A store with the credentials of `admin`, `writer` or `reader`."""
+        """A store with the credentials of `admin`, `writer` or a role."""
         keys = asdict(self.server.credentials(identity))
         return S3Store(bucket, prefix, endpoint=self.endpoint, **keys)
 
