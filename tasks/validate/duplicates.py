@@ -7,6 +7,7 @@ what is sealed tells nobody whether a guessed record is in it.
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from collections.abc import Collection, Iterator
 from typing import Final
@@ -17,6 +18,9 @@ from tasks.batch import DROP, FINGERPRINT, LENGTH, OFFSET, ReadDrop
 
 DIGEST_BYTES: Final = 16
 _CONTEXT: Final = b"indelible record fingerprint"  # separates this use of the key from others
+_BLOCK_BYTES: Final = 64  # of SHA-256
+_INNER_PAD: Final = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER_PAD: Final = bytes(byte ^ 0x5C for byte in range(256))
 
 
 def fingerprints(
@@ -40,11 +44,16 @@ def fingerprints(
 
 
 def _digests(rows: pl.DataFrame, drops: tuple[ReadDrop, ...], secret: bytes) -> Iterator[str]:
-    # HMAC-SHA256 in one call: where processors hash SHA-256 by themselves it is faster than BLAKE2b.
-    key = hmac.digest(secret, _CONTEXT, "sha256")
+    # Where processors hash SHA-256 by themselves it is faster than BLAKE2b. Both keyed blocks of the
+    # HMAC are hashed once, not once a record, which halves the cost of a short one.
+    block = hmac.digest(secret, _CONTEXT, "sha256").ljust(_BLOCK_BYTES, b"\0")
+    inner, outer = (hashlib.sha256(block.translate(pad)).copy for pad in (_INNER_PAD, _OUTER_PAD))
     buffers = [memoryview(drop.buffer) for drop in drops]
-    for drop, offset, length in rows.iter_rows():
-        yield hmac.digest(key, buffers[drop][offset : offset + length], "sha256")[:DIGEST_BYTES].hex()
+    for drop, offset, length in zip(*(column.to_list() for column in rows), strict=True):
+        first, second = inner(), outer()
+        first.update(buffers[drop][offset : offset + length])
+        second.update(first.digest())
+        yield second.hexdigest()[: 2 * DIGEST_BYTES]
 
 
 def repeated(marks: pl.Series, known: Collection[str]) -> pl.Series:
