@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Object: TypeAlias = dict[str, msgspec.Raw]
 
@@ -27,6 +30,7 @@ _decode_any = msgspec.json.Decoder(msgspec.Raw).decode
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _COLON = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*")
+_BRACE_BIT = ord("{") ^ ord("[")  # the only bit in which they differ
 _NO_BRACKET = bytes(sorted(set(range(256)) - set(b"[]{}")))
 
 
@@ -87,9 +91,9 @@ def depth(text: bytes | msgspec.Raw) -> int:
     return int(steps.cumsum().max(initial=0))
 
 
-def too_deep(text: bytes | msgspec.Raw, allowed: int) -> bool:
-    """Whether a sound JSON text nests deeper than `allowed`; cheap for the short and the flat."""
-    if len(text) <= 2 * allowed:
-        return False
-    source = bytes(text)
-    return source.count(b"{") + source.count(b"[") > allowed and depth(source) > allowed
+def opening_brackets(texts: Sequence[bytes | msgspec.Raw], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many `{` and `[` each text of `lengths` bytes has: no less than it is deep, and cheaper to know."""
+    view = np.frombuffer(b"".join(texts), dtype=np.uint8)
+    found = np.flatnonzero((view | _BRACE_BIT) == ord("{"))
+    before = np.searchsorted(found, lengths.cumsum())
+    return np.diff(before, prepend=0)

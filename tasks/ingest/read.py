@@ -17,7 +17,7 @@ from tasks.ingest import cloudtrail
 from tasks.ingest.frames import Plan, combined_frame, json_frame
 from tasks.ingest.inflate import Inflated, inflate
 from tasks.ingest.limits import Limits
-from tasks.ingest.lines import index_lines, sort_lines
+from tasks.ingest.lines import count_byte, index_lines, sort_lines
 from tasks.ingest.units import Places, SetAside
 from tasks.storage.protocol import Readable
 
@@ -121,9 +121,9 @@ class _Reader:
     def _reason_to_hold(self, data: bytes) -> str | None:
         if _is_utf16(data):
             return "encoding.utf16"
-        too_many = data.count(b"\n") > self._limits.max_lines
+        too_many = count_byte(data, ord("\n")) > self._limits.max_lines
         if self._reads_documents and not too_many:
-            too_many = data.count(b",") > self._limits.max_commas
+            too_many = count_byte(data, ord(",")) > self._limits.max_commas
         return "drop.too_many_lines" if too_many else None
 
     def _read_text(self, index: int, inflated: Inflated) -> tuple[int, tuple[str, ...]]:

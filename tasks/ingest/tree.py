@@ -17,7 +17,7 @@ import polars as pl
 from msgspec.structs import astuple
 
 from tasks.ingest import objects
-from tasks.ingest.objects import ABSENT, Object, has_duplicate_key, open_object, too_deep
+from tasks.ingest.objects import ABSENT, Object, depth, has_duplicate_key, open_object, opening_brackets
 from tasks.ingest.wire import NOTHING, NULL, OBJECT, Wire, from_json, kinds_of
 
 if TYPE_CHECKING:
@@ -157,9 +157,11 @@ class _Block:
         lengths = lengths.reshape(len(rows), len(missing))
         totals = np.where(lengths > 0, lengths + node.pair_bytes, 0).sum(axis=1)
         present = np.array([slots is not None for slots in opened])
+        actual = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
         if not path:
-            self._check_depth(texts, present)
-        self._check_sizes(texts, present, totals, node, path)
+            self._check_depth(texts, actual, present)
+        suspects = np.flatnonzero(present & (actual != np.maximum(totals + 1, 2)))
+        self._check_sizes(suspects, texts, totals, node, path)
         for (name, child), column, sizes in zip(
             node.children.items(), zip(*rows, strict=True), lengths.T, strict=True
         ):
@@ -172,14 +174,13 @@ class _Block:
                 kinds[[i for i in range(len(rows)) if self.first + i in self.taken.faults]] = NOTHING
                 self._descend(column, kinds, child, (*path, name))
 
-    def _check_sizes(self, texts: Raws, present: Mask, totals: Ints, node: Node, path: Path) -> None:
+    def _check_sizes(self, suspects: Ints, texts: Raws, totals: Ints, node: Node, path: Path) -> None:
         """Find the objects that hold more than the children of `node`, or one of them twice.
 
         `objects.compact_bytes` of the children alone must be the object's length; whatever is longer
         is looked at.
         """
-        actual = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-        for i in np.flatnonzero(present & (actual != np.maximum(totals + 1, 2))).tolist():
+        for i in suspects.tolist():
             try:
                 self._look_at(i, texts[i], int(totals[i]), node, path)
             except RecursionError:
@@ -199,9 +200,10 @@ class _Block:
         for name, raw in rest.items():
             _place(self.taken.left, self.first + row, (*path, name), raw)
 
-    def _check_depth(self, texts: Raws, present: Mask) -> None:
-        for i in np.flatnonzero(present).tolist():
-            if too_deep(texts[i], self.depth):
+    def _check_depth(self, texts: Raws, lengths: Ints, present: Mask) -> None:
+        many = opening_brackets(texts, lengths) > self.depth
+        for i in np.flatnonzero(present & many).tolist():
+            if depth(texts[i]) > self.depth:
                 self.taken.faults[self.first + i] = "json.too_deep"
 
     def _descend(self, column: Raws, kinds: Kinds, node: Node, path: Path) -> None:
