@@ -102,7 +102,7 @@ def _ledger(batch: ValidatedBatch) -> tuple[LedgerDrop, ...]:
 
 
 def _count(frame: pl.DataFrame) -> dict[int, int]:
-    return dict(frame.group_by(DROP).len().iter_rows())
+    return dict(frame.select(DROP).group_by(DROP).len().iter_rows())
 
 
 def _ledger_drop(drop: ReadDrop, accepted: int, aside: Mapping[str, int]) -> LedgerDrop:

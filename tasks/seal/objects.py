@@ -124,7 +124,8 @@ def _partitions(frame: pl.DataFrame) -> Iterator[tuple[str, int, pl.DataFrame]]:
 def _segments(frame: pl.DataFrame) -> list[tuple[int, int, int]]:
     """(drop, first row, rows): rows are in drop order, so each drop is one run of rows."""
     runs = (
-        frame.with_row_index("row")
+        frame.select(DROP)
+        .with_row_index("row")
         .group_by(DROP, maintain_order=True)
         .agg(pl.col("row").first().alias("first"), pl.len().alias("count"))
     )

@@ -45,18 +45,20 @@ def sealed_file(frame: pl.DataFrame, seed: bytes) -> SealedFile:
 
 
 def _encode(frame: pl.DataFrame, metadata: dict[bytes, str]) -> bytes:
-    table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+    schema = frame.head(0).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
     sink = io.BytesIO()
     # The Arrow schema is left out: readers get Parquet's own logical types, nothing of this writer's.
     # Schema metadata would be left out with it, so ours is added to the file's.
     with pq.ParquetWriter(
         sink,
-        table.schema,
+        schema,
         compression="zstd",
         compression_level=_ZSTD_LEVEL,
         store_schema=False,
         write_page_index=True,
     ) as writer:
-        writer.write_table(table, row_group_size=ROW_GROUP)
+        for start in range(0, frame.height, ROW_GROUP):
+            group = frame.slice(start, ROW_GROUP)
+            writer.write_table(group.to_arrow(compat_level=pl.CompatLevel.oldest()), row_group_size=ROW_GROUP)
         writer.add_key_value_metadata(metadata)
     return sink.getvalue()
