@@ -128,14 +128,37 @@ class GenesisEntry(TypedDict):
     type: Literal["genesis"]
 
 
+class AuditFinding(TypedDict):
+    """One property that was tried; `identity` is empty for the credentials that seal."""
+
+    code: Text
+    identity: str
+    ok: bool
+    sentence: Text
+
+
+class AuditEntry(TypedDict):
+    """The result of an examination; `enforced` when all of its findings are ok."""
+
+    enforced: bool
+    findings: list[AuditFinding]
+    format: Format
+    kind: Literal["worm-probe"]
+    sealed_at: Instant
+    server: str
+    software: Text
+    store: Text
+    type: Literal["audit"]
+
+
 class OtherEntry(TypedDict):
     """What every entry has. Entries of these types may have more keys."""
 
     format: Format
-    type: Literal["gap", "heartbeat", "key", "hold", "release", "access", "disposition", "retention", "audit"]
+    type: Literal["gap", "heartbeat", "key", "hold", "release", "access", "disposition", "retention"]
 
 
-Entry = SealEntry | GenesisEntry | OtherEntry
+Entry = SealEntry | GenesisEntry | AuditEntry | OtherEntry
 
 
 def parse_entry(data: bytes) -> Entry:
@@ -172,6 +195,10 @@ def _check_entry(entry: Any) -> None:
         _check_paths(entry)
     elif kind == "genesis":
         check(entry, GenesisEntry, "entry")
+    elif kind == "audit":
+        check(entry, AuditEntry, "entry")
+        if entry["enforced"] != all(finding["ok"] for finding in entry["findings"]):
+            raise ValueError("entry.enforced is not what its findings say")
     else:
         common = {key: entry[key] for key in OtherEntry.__annotations__ if key in entry} if kind else None
         check(common, OtherEntry, "entry")
