@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -88,6 +89,21 @@ class LimitSettings(_Section):
     clock_difference_s: int = Field(default=60, ge=1)
 
 
+class IdentitySettings(_Section):
+    """Keys of somebody else at the store."""
+
+    access_key: SecretStr
+    secret_key: SecretStr
+
+
+class ProbeSettings(_Section):
+    """Who tries besides the store's own keys when the store is probed: an administrator above all."""
+
+    identities: dict[Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")], IdentitySettings] = Field(
+        default_factory=dict
+    )
+
+
 class Settings(BaseSettings):
     """All settings of a deployment."""
 
@@ -108,6 +124,7 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     schedules: ScheduleSettings = ScheduleSettings()
     limits: LimitSettings = LimitSettings()
+    probe: ProbeSettings = ProbeSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from flows.cli import demo, evidence, lake, machine, quarantine, run
+from flows.cli import demo, evidence, lake, machine, quarantine, run, store
 
 app = typer.Typer(
     name="indelible",
@@ -25,3 +25,4 @@ app.command("prove")(evidence.prove)
 app.command("export")(evidence.export)
 app.command("query")(lake.query)
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(store.app, name="store")
