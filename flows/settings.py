@@ -24,24 +24,36 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class StoreSettings(_Section):
-    """Where evidence lies. Without keys, the ordinary AWS credential chain applies."""
+class S3Settings(_Section):
+    """How an S3 server is reached. Without keys, the ordinary AWS credential chain applies."""
 
-    uri: str = ""
     endpoint: str | None = None
     access_key: SecretStr | None = None
     secret_key: SecretStr | None = None
     region: str = "us-east-1"
+    ca_bundle: Path | None = Field(
+        default=None, description="PEM file of the authorities to trust instead of the system's"
+    )
+    allow_http: bool = Field(default=False, description="an endpoint beyond this machine may be http://")
 
 
-class LandingSettings(_Section):
+class StoreSettings(S3Settings):
+    """Where evidence lies."""
+
+    uri: str = ""
+    kms_key: str | None = Field(default=None, min_length=1, description="SSE-KMS: id or ARN of the key")
+    kms_key_log: str | None = Field(
+        default=None, min_length=1, description="another key for the log, which outlives the records"
+    )
+    create_lock: Path | None = Field(
+        default=None, description="file that all creators lock, for a server that ignores If-None-Match"
+    )
+
+
+class LandingSettings(S3Settings):
     """Where raw drops land: a URI a source, on the same or another server."""
 
     uris: dict[str, str] = Field(default_factory=dict)
-    endpoint: str | None = None
-    access_key: SecretStr | None = None
-    secret_key: SecretStr | None = None
-    region: str = "us-east-1"
 
 
 class LogSettings(_Section):

@@ -7,15 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
-from flows.settings import LandingSettings, Settings, StoreSettings
+from flows.settings import S3Settings, Settings, StoreSettings
 from tasks.contracts.load import list_sources, load_contract
 from tasks.contracts.model import Contract
 from tasks.errors import UsageError
+from tasks.evidence.paths import LOG_PREFIX
 from tasks.ingest.limits import Limits
 from tasks.keyring import FileKeyring, Keyring
 from tasks.storage import ObjectStore, open_store
@@ -48,7 +49,7 @@ class Runtime:
                 f"no landing place is set for {source}",
                 next_step=f"Give --landing URI, or set [landing.uris] {source} in indelible.toml.",
             )
-        return _open(uri, self.settings.landing)
+        return _open(uri, self.settings.landing, must_exist=True)
 
     def contract(self, source: str) -> Contract:
         """The contract of a source; loaded once, so a run is judged by one contract to its end."""
@@ -97,6 +98,7 @@ class Runtime:
             access_key=_secret(settings.access_key),
             secret_key=_secret(settings.secret_key),
             region=settings.region,
+            ca_bundle=settings.ca_bundle,
         )
 
     @contextmanager
@@ -122,7 +124,7 @@ def build(settings: Settings, *, store: ObjectStore | None = None, keyring: Keyr
             raise UsageError(
                 "no store is set", next_step="Run `indelible up`, give --store URI, or set [store] uri."
             )
-        store = _open(settings.store.uri, settings.store)
+        store = open_evidence(settings.store)
     return Runtime(settings, store, keyring or open_keyring(settings))
 
 
@@ -135,14 +137,27 @@ def open_keyring(settings: Settings) -> FileKeyring:
     return FileKeyring(settings.key_directory, passphrase=passphrase)
 
 
-def _open(uri: str, settings: StoreSettings | LandingSettings) -> ObjectStore:
+def open_evidence(settings: StoreSettings) -> ObjectStore:
+    """The evidence store. The log may have a KMS key of its own, and so outlive the key of the records."""
+    keys = {"": settings.kms_key, LOG_PREFIX: settings.kms_key_log}
+    return _open(
+        settings.uri,
+        settings,
+        kms_keys={prefix: key for prefix, key in keys.items() if key is not None},
+        create_lock=settings.create_lock,
+    )
+
+
+def _open(uri: str, settings: S3Settings, **options: Any) -> ObjectStore:
     return open_store(
         uri,
         endpoint=settings.endpoint,
         access_key=_secret(settings.access_key),
         secret_key=_secret(settings.secret_key),
         region=settings.region,
-        must_exist=isinstance(settings, LandingSettings),
+        ca_bundle=settings.ca_bundle,
+        allow_http=settings.allow_http,
+        **options,
     )
 
 

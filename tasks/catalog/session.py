@@ -11,6 +11,7 @@ import duckdb
 from tasks.catalog.views import create_views, literal
 from tasks.contracts.model import Contract
 from tasks.errors import UsageError
+from tasks.storage.transport import trusted_authorities
 
 
 class Session:
@@ -22,6 +23,7 @@ class Session:
         access_key: None lets DuckDB use no credentials.
         secret_key: see `access_key`.
         region: S3 region.
+        ca_bundle: PEM file of the authorities to trust instead of the system's.
     """
 
     def __init__(
@@ -32,10 +34,12 @@ class Session:
         access_key: str | None = None,
         secret_key: str | None = None,
         region: str = "us-east-1",
+        ca_bundle: Path | None = None,
     ) -> None:
         self._base = base.rstrip("/")
         self._endpoint, self._region = endpoint, region
         self._access_key, self._secret_key = access_key, secret_key
+        self._ca_bundle = ca_bundle
 
     def locate(self, path: str) -> str:
         """What DuckDB opens for an object path."""
@@ -60,6 +64,8 @@ class Session:
 
     def _attach_s3(self, connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"LOAD {literal(str(_httpfs()))}")
+        connection.execute(f"SET ca_cert_file = {literal(trusted_authorities(self._ca_bundle))}")
+        connection.execute("SET enable_server_cert_verification = true")  # DuckDB's default is false
         options = [f"REGION {literal(self._region)}", f"SCOPE {literal(self._base)}"]
         if self._access_key and self._secret_key:
             options += [f"KEY_ID {literal(self._access_key)}", f"SECRET {literal(self._secret_key)}"]

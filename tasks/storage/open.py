@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tasks.errors import UsageError
 from tasks.storage.local import LocalStore
 from tasks.storage.protocol import ObjectStore
+from tasks.storage.transport import check_endpoint
 
 _FORMS = "use a directory, file:///directory, or s3://bucket/prefix?endpoint=http://host:port"
 
@@ -19,6 +21,10 @@ def open_store(
     access_key: str | None = None,
     secret_key: str | None = None,
     region: str = "us-east-1",
+    ca_bundle: Path | None = None,
+    allow_http: bool = False,
+    kms_keys: Mapping[str, str] | None = None,
+    create_lock: Path | None = None,
     must_exist: bool = False,
 ) -> ObjectStore:
     """Open the store that `uri` names. Nothing is asked of an S3 server yet.
@@ -29,14 +35,24 @@ def open_store(
         access_key: without it the ordinary AWS credential chain applies.
         secret_key: belongs to `access_key`.
         region: signing region.
+        ca_bundle: PEM file of the authorities to trust instead of the system's.
+        allow_http: an endpoint beyond this machine may be `http://`.
+        kms_keys: see `KmsKeys`.
+        create_lock: see `S3Store`.
         must_exist: refuse a directory that is not there, as a landing place should.
 
     Raises:
-        UsageError: the URI names no store, or a directory that `must_exist` does not.
+        UsageError: the URI names no store, or a directory that `must_exist` does not; or an option cannot
+            be kept: TLS, or encryption.
     """
     scheme, separator, _ = uri.partition("://")
     if not uri:
         raise UsageError("the store's URI is empty", next_step=_FORMS)
+    if kms_keys and scheme != "s3":
+        raise UsageError(
+            "a KMS key is set, and a directory encrypts nothing",
+            next_step="use an S3 store, or remove kms_key and kms_key_log from [store]",
+        )
     if not separator:
         return _local(Path(uri).expanduser(), must_exist)
     if scheme == "file":
@@ -46,15 +62,21 @@ def open_store(
     if bool(access_key) != bool(secret_key):
         raise UsageError("one of access key and secret key is missing", next_step="give both, or neither")
     bucket, prefix, own_endpoint = _s3_parts(uri)
+    endpoint = own_endpoint or endpoint or None
+    if endpoint is not None:
+        check_endpoint(endpoint, allow_http=allow_http)
     from tasks.storage.s3 import S3Store  # half a second that a directory need not pay
 
     return S3Store(
         bucket,
         prefix,
-        endpoint=own_endpoint or endpoint,
+        endpoint=endpoint,
         access_key=access_key or None,
         secret_key=secret_key or None,
         region=region,
+        ca_bundle=ca_bundle,
+        kms_keys=kms_keys,
+        create_lock=create_lock,
     )
 
 
@@ -85,17 +107,6 @@ def _s3_parts(uri: str) -> tuple[str, str, str | None]:
     endpoint = query.pop("endpoint", [None])[-1]
     if query:
         raise UsageError("an s3 URI takes no parameter but endpoint", next_step=_FORMS)
-    if endpoint is not None:
-        _check_endpoint(endpoint)
     if any(part in {".", ".."} for part in parts.path.split("/")):
         raise UsageError("the prefix of an s3 URI has a . or .. part", next_step=_FORMS)
     return parts.netloc, unquote(parts.path).strip("/"), endpoint
-
-
-def _check_endpoint(endpoint: str) -> None:
-    parts = urlsplit(endpoint)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
-        raise UsageError(
-            "the endpoint is not an http or https URL without credentials",
-            next_step="write it as http://127.0.0.1:8333; give keys in the settings",
-        )

@@ -13,14 +13,16 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache, cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 from aiobotocore.session import AioSession  # type: ignore[import-untyped]
 from fsspec.asyn import sync  # type: ignore[import-untyped]
 from s3fs import S3FileSystem
 
-from tasks.errors import AlreadyExistsError, StoreRefusedError
+from tasks.errors import AlreadyExistsError, IndelibleError, StoreRefusedError
 from tasks.storage.bucket import bucket_state
+from tasks.storage.encryption import KmsKeys
 from tasks.storage.names import check_path
 from tasks.storage.protocol import ObjectInfo
 from tasks.storage.s3_answers import (
@@ -34,6 +36,8 @@ from tasks.storage.s3_answers import (
     whole_seconds,
 )
 from tasks.storage.s3_failure import RAISED_BY_S3, S3CallError
+from tasks.storage.serialised import turn
+from tasks.storage.transport import trusted_authorities
 
 MAX_OBJECT_BYTES = (
     5 * 2**30
@@ -45,6 +49,7 @@ _CONFIG = {
     "max_pool_connections": 32,
     "retries": {"total_max_attempts": 1},  # repetition is ours alone, see `S3Store.create`
     "s3": {"addressing_style": "path"},
+    "ignore_configured_endpoint_urls": True,  # AWS_ENDPOINT_URL would pass by the check of endpoints
     # Damaged bytes must reach the verifier, which names them; an exception here would hide them.
     "response_checksum_validation": "when_required",
 }
@@ -70,6 +75,9 @@ class S3Store:
         access_key: access key id.
         secret_key: secret key; kept inside the client only.
         region: signing region.
+        ca_bundle: PEM file of the authorities to trust instead of the system's.
+        kms_keys: see `KmsKeys`.
+        create_lock: file whose lock every creator takes, for a server that ignores `If-None-Match`.
         sleep: waits between repetitions; tests pass their own.
     """
 
@@ -82,18 +90,23 @@ class S3Store:
         access_key: str | None = None,
         secret_key: str | None = None,
         region: str = "us-east-1",
+        ca_bundle: Path | None = None,
+        kms_keys: Mapping[str, str] | None = None,
+        create_lock: Path | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.bucket = bucket
         self.endpoint = endpoint
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self._kms = KmsKeys(kms_keys or {})
+        self._create_lock = create_lock
         self._sleep = sleep
         self._fs = S3FileSystem(
             key=access_key,
             secret=secret_key,
             endpoint_url=endpoint,
             session=_session(),
-            client_kwargs={"region_name": region},
+            client_kwargs={"region_name": region, "verify": trusted_authorities(ca_bundle)},
             config_kwargs=_CONFIG,
             skip_instance_cache=True,
             use_listings_cache=False,
@@ -139,12 +152,12 @@ class S3Store:
             )
         until = whole_seconds(retain_until)
         digest = hashlib.sha256(data).digest()
-        request = {"Key": key, "Body": data, "IfNoneMatch": "*", **checksum(digest), **lock(until)}
+        request = {"Key": key, "Body": data, **checksum(digest), **lock(until), **self._kms.request(path)}
         action = f"create {path} in {self.uri}"
         unanswered = False
         for pause in (*PAUSES, None):
             try:
-                stored = self._once("put_object", **request).get("VersionId", "")
+                stored = self._put_if_absent(request).get("VersionId", "")
                 return self._verified(path, stored, len(data), digest, until)
             except S3CallError as failure:
                 if failure.status == 412:
@@ -160,7 +173,8 @@ class S3Store:
     def replace(self, path: str, data: bytes) -> ObjectInfo:
         """Store `data` as the newest version, and read it back."""
         digest = hashlib.sha256(data).digest()
-        answer = self._call("replace", path, "put_object", Body=data, **checksum(digest))
+        about = {**checksum(digest), **self._kms.request(path)}
+        answer = self._call("replace", path, "put_object", Body=data, **about)
         return self._verified(path, answer.get("VersionId", ""), len(data), digest, None)
 
     def read(self, path: str, version_id: str | None = None) -> bytes:
@@ -233,8 +247,14 @@ class S3Store:
     def _verified(
         self, path: str, version_id: str, size: int, digest: bytes, until: datetime | None
     ) -> ObjectInfo:
-        """HEAD what was written and compare; the bytes are read again where the server keeps no SHA-256."""
+        """HEAD what was written and compare; the bytes are read again where the server keeps no SHA-256.
+
+        A lock that the server dropped is set once more, alone; what is still wrong then is refused.
+        """
         answer = self._head(path, version_id)
+        if until is not None and "ObjectLockMode" not in answer:
+            self.set_retention(path, answer.get("VersionId", version_id), until)
+            answer = self._head(path, version_id)
         info = object_info(path, answer)
         reported = answer.get("ChecksumSHA256")
         if reported is None:
@@ -244,6 +264,7 @@ class S3Store:
             "SHA-256": reported == encoded(digest),
             "lock mode": until is None or answer.get("ObjectLockMode") == "COMPLIANCE",
             "retain-until date": until is None or info.retain_until == until,
+            "encryption": self._kms.hold(path, answer),
         }
         wrong = [name for name, right in checks.items() if not right]
         if wrong:
@@ -252,6 +273,19 @@ class S3Store:
                 next_step="probe the store: it ignores what Indelible depends on",
             )
         return info
+
+    def _put_if_absent(self, request: Mapping[str, Any]) -> Answer:
+        """One PutObject under `If-None-Match`; with `create_lock` also in turn, after a look at the name."""
+        if self._create_lock is None:
+            return self._once("put_object", IfNoneMatch="*", **request)
+        with turn(self._create_lock):
+            try:
+                self._once("head_object", Key=request["Key"])
+            except S3CallError as failure:
+                if failure.status != 404:
+                    raise
+                return self._once("put_object", IfNoneMatch="*", **request)
+            raise S3CallError(412, "PreconditionFailed", answered=True)
 
     def _holds(self, path: str, size: int, digest: bytes) -> bool:
         return self.head(path).size == size and hashlib.sha256(self.read(path)).digest() == digest
@@ -269,7 +303,16 @@ class S3Store:
         except S3CallError as failure:
             if failure.status == 416:  # the range starts at or after the end
                 return b""
-            raise failure.as_error(f"read {path} of {self.uri}") from failure
+            raise self._unreadable(path, version_id, failure) from failure
+
+    def _unreadable(self, path: str, version_id: str | None, failure: S3CallError) -> IndelibleError:
+        """HEAD needs no key: where it answers and GET fails to the end, a missing KMS key is the reason."""
+        action = f"read {path} of {self.uri}"
+        if failure.status == 500:
+            key = self._head(path, version_id).get("SSEKMSKeyId")
+            if key:
+                return failure.without_key(action, key)
+        return failure.as_error(action)
 
     async def _fetch(self, request: Mapping[str, str]) -> bytes:
         answer = await self._fs._call_s3("get_object", **request)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 import aiohttp
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, SSLError
 from botocore.exceptions import ConnectionError as NoConnectionError
 
 from tasks.errors import IndelibleError, NotFoundError, StoreRefusedError, StoreUnavailableError
@@ -18,15 +18,24 @@ RAISED_BY_S3 = (OSError, ClientError, BotoCoreError, aiohttp.ClientError)
 
 # "Try the same request again", as the S3 API reference and Ceph say of a conditional write that met another.
 _CONFLICTS = frozenset({"ConditionalRequestConflict", "OperationAborted", "ConcurrentModification"})
-_RETRY_CODES = frozenset({"RequestTimeout", "SlowDown", "InternalError", "ServiceUnavailable"})
+_RETRY_CODES = frozenset(
+    {"RequestTimeout", "SlowDown", "InternalError", "ServiceUnavailable", "KMS.ThrottlingException"}
+)
 _NEXT_STEPS = {
     "RequestTimeTooSkewed": "set this machine's clock: it differs too much from the store's",
+    "SSLError": "set ca_bundle to the authority that signed it, or correct the host in the endpoint",
     "NoSuchBucket": "create the bucket with Object Lock enabled, or correct the store's URI",
     "InvalidBucketState": "use a bucket that was created with Object Lock enabled",
     "NoCredentialsError": "give an access key and a secret key, or set up the AWS credential chain",
     "PartialCredentialsError": "give both an access key and a secret key",
     "ParamValidationError": "correct the bucket name or path in the store's URI",
 }
+_SENTENCES = {
+    "SSLError": "TLS failed: the server's certificate is of no trusted authority, or not for this host"
+}
+_NO_KEY = (
+    "check the KMS key's state and who may use it; what lies under a destroyed key can never be read again"
+)
 
 
 class S3CallError(Exception):
@@ -52,6 +61,8 @@ class S3CallError(Exception):
             status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
             code = re.sub(r"[^A-Za-z0-9.]", "", str(answer.get("Error", {}).get("Code", "")))[:60]
             return cls(status, code, answered=True)
+        if isinstance(error, SSLError):  # final, though botocore takes it for a lost connection
+            return cls(0, "SSLError", answered=True)
         lost = isinstance(error, OSError | HTTPClientError | NoConnectionError | aiohttp.ClientError)
         return cls(0, type(error).__name__, answered=not lost)
 
@@ -73,7 +84,7 @@ class S3CallError(Exception):
 
     def as_error(self, action: str) -> IndelibleError:
         """The error that leaves the adapter; `action` is as in "read log/2026/checkpoint of s3://b"."""
-        what = f"{self.status} {self.code}".strip() if self.status else self.code
+        what = _SENTENCES.get(self.code, f"{self.status or ''} {self.code}".strip())
         if self.transient:
             return StoreUnavailableError(
                 f"cannot {action}: {what}",
@@ -81,7 +92,16 @@ class S3CallError(Exception):
             )
         if self.status == 404 and self.code != "NoSuchBucket":
             return NotFoundError(f"cannot {action}: not found", next_step="check the path and the version")
+        if self.code.startswith("KMS."):
+            return StoreRefusedError(f"cannot {action}: {what}", next_step=_NO_KEY)
         next_step = _NEXT_STEPS.get(
             self.code, "check the permissions of these credentials and the bucket's settings"
         )
         return StoreRefusedError(f"cannot {action}: {what}", next_step=next_step)
+
+    def without_key(self, action: str, key: str) -> StoreRefusedError:
+        """The error when a server that answers otherwise cannot give bytes that lie under a KMS key."""
+        return StoreRefusedError(
+            f"cannot {action}: {self.status} {self.code}; it is encrypted under the KMS key {key}",
+            next_step=_NO_KEY,
+        )
