@@ -13,8 +13,8 @@ from flows import pipeline
 from flows.entries import append_entry
 from flows.evidence import DELETE_MARKER, EXTRA_VERSION, StoreReader
 from flows.settings import IdentitySettings, Settings
-from flows.wiring import Runtime
-from tasks.storage import ObjectStore, open_store
+from flows.wiring import Runtime, open_evidence
+from tasks.storage import ObjectStore
 from tasks.storage.embedded import EmbeddedStore
 from tasks.storage.finding import Finding
 from tasks.storage.probe import SEALABLE, probe, product
@@ -56,7 +56,7 @@ def probe_store(runtime: Runtime, *, retain_for: timedelta) -> Probed:
         StoreRefusedError: it refuses to tell anything at all, or to one of the identities.
     """
     others = _open_as(runtime, identities(runtime.settings))
-    findings = (*probe(runtime.store, retain_for=retain_for, others=others), *_names(runtime.store))
+    findings = (*probe(runtime.store, retain_for=retain_for, others=others), *check_names(runtime.store))
     server = product(runtime.store)
     fit = all(finding.ok for finding in findings if finding.code in SEALABLE)
     return Probed(findings, server, _seal(runtime, findings, server) if fit else None)
@@ -72,21 +72,17 @@ def identities(settings: Settings) -> Mapping[str, IdentitySettings]:
 
 
 def _open_as(runtime: Runtime, others: Mapping[str, IdentitySettings]) -> dict[str, ObjectStore]:
-    settings = runtime.settings.store
+    store = runtime.settings.store.model_copy(update={"uri": runtime.store.uri})
     return {
-        name: open_store(
-            runtime.store.uri,
-            endpoint=settings.endpoint,
-            access_key=keys.access_key.get_secret_value(),
-            secret_key=keys.secret_key.get_secret_value(),
-            region=settings.region,
+        name: open_evidence(
+            store.model_copy(update={"access_key": keys.access_key, "secret_key": keys.secret_key})
         )
         for name, keys in others.items()
     }
 
 
-def _names(store: ObjectStore) -> Iterator[Finding]:
-    """What stands on names that are written once; S3 lets it, so it has to be looked for."""
+def check_names(store: ObjectStore) -> Iterator[Finding]:
+    """What lies on names that are written once; S3 lets it, so it has to be looked for. Canaries are not asked."""
     findings = Findings()
     StoreReader(store).check_versions(findings)
     for code, what in ((DELETE_MARKER, "a delete marker"), (EXTRA_VERSION, "another version")):

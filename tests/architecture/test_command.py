@@ -23,10 +23,12 @@ NAMES = {
     "quarantine",
     "query",
     "status",
+    "store",
     "up",
     "verify",
 }
-QUARANTINE = {"list", "replay", "show"}
+GROUPS = {"quarantine": {"list", "replay", "show"}, "store": {"probe"}}
+SUBCOMMANDS = [f"{group} {name}" for group, names in sorted(GROUPS.items()) for name in sorted(names)]
 
 
 def commands(group: typer.Typer) -> set[str]:
@@ -42,19 +44,23 @@ def exit_codes() -> Iterator[int]:
 
 def test_all_names_are_there() -> None:
     assert commands(app) == NAMES
-    (group,) = app.registered_groups
-    assert group.typer_instance is not None
-    assert commands(group.typer_instance) == QUARANTINE
+    found = {
+        str(group.name): commands(group.typer_instance)
+        for group in app.registered_groups
+        if group.typer_instance
+    }
+    assert found == GROUPS
 
 
 def test_help_lists_every_name() -> None:
     text = CliRunner().invoke(app, ["--help"]).output
     assert {name for name in NAMES if re.search(rf"│ {name} ", text)} == NAMES
-    text = CliRunner().invoke(app, ["quarantine", "--help"]).output
-    assert {name for name in QUARANTINE if re.search(rf"│ {name} ", text)} == QUARANTINE
+    for group, names in GROUPS.items():
+        text = CliRunner().invoke(app, [group, "--help"]).output
+        assert {name for name in names if re.search(rf"│ {name} ", text)} == names
 
 
-@pytest.mark.parametrize("name", sorted(NAMES | {f"quarantine {name}" for name in QUARANTINE}))
+@pytest.mark.parametrize("name", [*sorted(NAMES), *SUBCOMMANDS])
 def test_every_name_has_help_of_its_own(name: str) -> None:
     result = CliRunner().invoke(app, [*name.split(), "--help"])
     assert result.exit_code == 0

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from flows import evidence, pipeline
 from flows.cli.app import app
-from flows.probe import probe_store
+from flows.probe import check_names, probe_store
 from flows.readiness import check_store
 from flows.wiring import Runtime
 from tasks.errors import StoreRefusedError
@@ -61,7 +61,7 @@ def moto_store(endpoint: str, bucket: str) -> S3Store:
     return store
 
 
-def test_a_server_that_enforces_withstands_the_deliverer_and_the_administrator(
+def test_a_server_that_enforces_withstands_deliverer_and_administrator_and_keeps_the_result(
     runtime: Runtime, s3: S3
 ) -> None:
     probed = probe_store(runtime, retain_for=HOUR)
@@ -78,26 +78,26 @@ def test_a_server_that_enforces_withstands_the_deliverer_and_the_administrator(
     for name in ("writer", "admin"):
         assert s3.server.credentials(name).access_key not in data.decode()
         assert s3.server.credentials(name).secret_key not in data.decode()
-
-
-def test_what_a_probe_leaves_behind_is_no_finding_of_the_next_nor_of_verify(runtime: Runtime) -> None:
-    probe_store(runtime, retain_for=HOUR)
+    # What the probe leaves behind is no finding afterwards.
     assert any(info.is_delete_marker for info in runtime.store.list_versions("probe/"))
-    assert probe_store(runtime, retain_for=HOUR).enforced
+    assert failed(tuple(check_names(runtime.store))) == {}
     assert evidence.verify_store(runtime).ok
 
 
-def test_markers_and_shadows_on_sealed_names_are_named(runtime: Runtime, s3: S3) -> None:
-    probe_store(runtime, retain_for=HOUR)
-    root = runtime.store.uri.removeprefix("s3://indelible/")
-    admin = s3.store("indelible", root)
-    year = admin.now().year
-    admin.replace(paths.sequence(year, 0), b"shadow")
-    admin.delete(paths.sequence(year, 1), "")
-    found = failed(probe_store(runtime, retain_for=HOUR).findings)
+def test_markers_and_shadows_on_sealed_names_are_named(worm_store: S3Store) -> None:
+    shadowed, covered = paths.sequence(2026, 0), paths.sequence(2026, 1)
+    for path in (shadowed, covered, paths.checkpoint(2026), "probe/x"):
+        worm_store.create(path, b"sealed", retain_until=None)
+    worm_store.replace(paths.checkpoint(2026), b"the one object that may change")
+    assert failed(tuple(check_names(worm_store))) == {}
+    for path in (shadowed, "probe/x"):
+        worm_store.replace(path, b"shadow")
+    for path in (covered, "probe/x"):
+        worm_store.delete(path, "")
+    found = failed(tuple(check_names(worm_store)))
     assert set(found) == {evidence.EXTRA_VERSION, evidence.DELETE_MARKER}
-    assert paths.sequence(year, 0) in found[evidence.EXTRA_VERSION]
-    assert paths.sequence(year, 1) in found[evidence.DELETE_MARKER]
+    assert f"1 sealed names have another version on them: {shadowed}." in found[evidence.EXTRA_VERSION]
+    assert f"1 sealed names have a delete marker on them: {covered}." in found[evidence.DELETE_MARKER]
 
 
 def test_credentials_that_deliver_and_may_configure_the_bucket_are_a_finding(worm_store: S3Store) -> None:
