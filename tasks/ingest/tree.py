@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
@@ -70,7 +69,7 @@ class Node:
         ]
         self.decode = msgspec.json.Decoder(msgspec.defstruct("Slots", slots, gc=False)).decode
         self.pair_bytes = np.array(
-            [len(name.encode()) + objects.PAIR_BYTES for name in self.children], dtype=np.int64
+            [[len(name.encode()) + objects.PAIR_BYTES] for name in self.children], dtype=np.int64
         )
         for child in self.children.values():
             child._compile(covered=self.covered)
@@ -152,20 +151,17 @@ class _Block:
         """Gather the children of `node` from objects that stand at `path`; None where there is none."""
         missing = (ABSENT,) * len(node.children)
         rows = [missing if slots is None else astuple(slots) for slots in opened]
-        cells = len(rows) * len(missing)
-        lengths = np.fromiter(map(len, chain.from_iterable(rows)), dtype=np.int64, count=cells)
-        lengths = lengths.reshape(len(rows), len(missing))
-        totals = np.where(lengths > 0, lengths + node.pair_bytes, 0).sum(axis=1)
+        columns = list(zip(*rows, strict=True))
+        lengths = np.array([_lengths(column) for column in columns])
+        totals = np.where(lengths > 0, lengths + node.pair_bytes, 0).sum(axis=0)
         present = np.array([slots is not None for slots in opened])
-        actual = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+        actual = _lengths(texts)
         if not path:
             self._check_depth(texts, actual, present)
         suspects = np.flatnonzero(present & (actual != np.maximum(totals + 1, 2)))
         self._check_sizes(suspects, texts, totals, node, path)
-        for (name, child), column, sizes in zip(
-            node.children.items(), zip(*rows, strict=True), lengths.T, strict=True
-        ):
-            data = b"".join(column)
+        for (name, child), column, sizes in zip(node.children.items(), columns, lengths, strict=True):
+            data = b"".join(column) if sizes.any() else b""
             if child.leaf:
                 self.gathered.setdefault((*path, name), []).append((data, sizes))
             if child.children:
@@ -217,6 +213,13 @@ class _Block:
             self.taken.odd_parents.setdefault(path, []).append(self.first + i)
             if not node.covered:
                 _place(self.taken.left, self.first + i, path, column[i])
+
+
+def _lengths(column: Raws) -> Ints:
+    """Bytes of each value; most columns of a block are full or empty, and an empty one is told by identity."""
+    if column[0] is ABSENT and column.count(ABSENT) == len(column):
+        return np.zeros(len(column), dtype=np.int64)
+    return np.fromiter(map(len, column), dtype=np.int64, count=len(column))
 
 
 def _place(left: dict[int, dict[str, Any]], row: int, path: Path, raw: bytes | msgspec.Raw) -> None:
