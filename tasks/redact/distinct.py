@@ -11,8 +11,8 @@ from typing import Final
 
 import polars as pl
 
-# Above this share of distinct values, encoding costs more than it saves (measured for HMAC).
-_WORTHWHILE: Final = 0.3
+# Above this share of distinct values, encoding costs more than it saves (measured for HMAC and scans).
+_WORTHWHILE: Final = 0.6
 
 
 def through_distinct(values: pl.Series, convert: Callable[[pl.Series], pl.Series]) -> pl.Series:
