@@ -21,6 +21,8 @@ PERSONAL: Final = frozenset({"personal", "pii"})
 TIME_FORMATS: Final = ("rfc3339", "clf", "epoch_s", "epoch_ms")
 ACCESS_COLUMNS: Final = ("actor", "action", "resource", "outcome", "source_address")
 MAX_RETENTION_DAYS: Final = 36_500
+_CLASS: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_DRIVER: Final = re.compile(r"[a-z]{0,30}")
 _DAYS: Final = {"d": 1, "day": 1, "days": 1, "y": 365.25, "yr": 365.25, "year": 365.25, "years": 365.25}
 _SCHEMA_PROPERTIES: Final = frozenset(
     {"formats", "timeField", "recordKey", "drift", "landingInclude", "landingExclude", "accessEvents"}
@@ -184,9 +186,8 @@ def access_events(custom: Properties) -> dict[str, str]:
     return {column: str(sql).strip() for column, sql in found.items()}
 
 
-def threshold(document: Mapping[str, Any], defects: Defects) -> float:
+def threshold(custom: Properties) -> float:
     """`quarantineThresholdPct`: share of failed rows, in percent, above which a batch is held."""
-    custom = Properties(document, (), ("quarantineThresholdPct",), defects)
     value = custom.number("quarantineThresholdPct")
     if value is None or not 0 <= value <= 100:
         custom.fault("quarantineThresholdPct", "must be a number from 0 to 100")
@@ -194,20 +195,54 @@ def threshold(document: Mapping[str, Any], defects: Defects) -> float:
     return float(value)
 
 
-def retention_days(document: Mapping[str, Any], defects: Defects) -> int:
-    """Days of the SLA property `retention`, rounded up."""
-    found = [
-        (i, p) for i, p in enumerate(document.get("slaProperties") or []) if p["property"] == "retention"
-    ]
-    if len(found) != 1:
-        defects.add(("slaProperties",), "there must be exactly one property `retention`")
-        return 0
-    index, entry = found[0]
-    value, unit = entry["value"], _DAYS.get(str(entry.get("unit")))
+def document_properties(document: Mapping[str, Any], defects: Defects) -> Properties:
+    """The extensions of the document as a whole."""
+    return Properties(document, (), ("quarantineThresholdPct", "retentionClass"), defects)
+
+
+def retention_class(custom: Properties) -> str:
+    """`retentionClass`: the name under which a length of retention goes in the log."""
+    name = custom.text("retentionClass") or "standard"
+    if not _CLASS.fullmatch(name):
+        custom.fault("retentionClass", f"must match {_CLASS.pattern}")
+    return name
+
+
+def retention(
+    document: Mapping[str, Any], defects: Defects
+) -> tuple[tuple[tuple[str, int], ...], int | None]:
+    """Minimums, as (driver, days), and the maximum: SLA properties `retention` and `retentionMaximum`."""
+    properties = list(enumerate(document.get("slaProperties") or []))
+    minimums: dict[str, int] = {}
+    for index, entry in properties:
+        driver = str(entry.get("driver", ""))
+        if entry["property"] != "retention":
+            continue
+        if driver in minimums or not _DRIVER.fullmatch(driver):
+            defects.add(("slaProperties", index), f"retention needs a driver of its own, {_DRIVER.pattern}")
+        minimums[driver] = _days(entry, index, defects)
+    if not minimums:
+        defects.add(("slaProperties",), "there must be at least one property `retention`")
+    maximums = [(i, e) for i, e in properties if e["property"] == "retentionMaximum"]
+    if len(maximums) > 1 or any(entry.get("driver") != "privacy" for _, entry in maximums):
+        defects.add(("slaProperties",), "there may be one `retentionMaximum`, with driver privacy")
+    maximum = _days(maximums[0][1], maximums[0][0], defects) if maximums else None
+    longest = max(minimums.values(), default=0)
+    if maximum and longest > maximum:
+        defects.add(
+            ("slaProperties", maximums[0][0]),
+            f"retention of at least {longest} days contradicts retentionMaximum of {maximum} days",
+        )
+    return tuple(sorted(minimums.items())), maximum
+
+
+def _days(entry: Mapping[str, Any], index: int, defects: Defects) -> int:
+    """Days of an SLA property; a fraction is rounded up."""
+    name, value, unit = entry["property"], entry["value"], _DAYS.get(str(entry.get("unit")))
     if unit is None or isinstance(value, bool) or not isinstance(value, int):
-        defects.add(("slaProperties", index), "retention needs a whole number and a unit of d or y")
+        defects.add(("slaProperties", index), f"{name} needs a whole number and a unit of d or y")
         return 0
     days = -int(-value * unit // 1)
     if not 1 <= days <= MAX_RETENTION_DAYS:
-        defects.add(("slaProperties", index), f"retention must be 1 to {MAX_RETENTION_DAYS} days")
+        defects.add(("slaProperties", index), f"{name} must be 1 to {MAX_RETENTION_DAYS} days")
     return days

@@ -85,6 +85,8 @@ def _build(
     fields = lint.build_fields(schema, path, defects)
     by_name = {field.name: field for field in fields}
     drift = lint.drift(custom)
+    whole = lint.document_properties(content, defects)
+    minimums, maximum = lint.retention(content, defects)
     return Contract(
         source=source,
         version=content["version"],
@@ -96,11 +98,14 @@ def _build(
         time_field=lint.time_field(custom, by_name),
         key=lint.record_key(custom, by_name),
         drift=drift,
-        threshold_pct=lint.threshold(content, defects),
-        retention_days=lint.retention_days(content, defects),
+        threshold_pct=lint.threshold(whole),
+        retention_days=max((days for _, days in minimums), default=0),
         access_events=lint.access_events(custom),
         landing_include=custom.texts("landingInclude", ("*",)),
         landing_exclude=custom.texts("landingExclude"),
+        retention_class=lint.retention_class(whole),
+        retention_minimums=minimums,
+        retention_max_days=maximum,
     )
 
 

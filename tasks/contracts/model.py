@@ -86,10 +86,13 @@ class Contract:
             no record-level duplicates.
         drift: what happens to fields that the contract does not name.
         threshold_pct: above this share of failed rows the batch is held as a whole.
-        retention_days: minimum retention of what is sealed.
+        retention_days: minimum retention of what is sealed: the longest of `retention_minimums`.
         access_events: column of the `access_events` view -> DuckDB SQL over this source's columns:
             actor, action, resource, outcome, source_address.
         landing_include, landing_exclude: `fnmatch` patterns of keys that belong to the source.
+        retention_class: name of the retention class, for people and for the record.
+        retention_minimums: (driver, days) of each minimum; a driver may be "".
+        retention_max_days: days after which privacy law wants the records gone; None: no maximum.
     """
 
     source: str
@@ -107,6 +110,9 @@ class Contract:
     access_events: Mapping[str, str]
     landing_include: tuple[str, ...] = ("*",)
     landing_exclude: tuple[str, ...] = ()
+    retention_class: str = "standard"
+    retention_minimums: tuple[tuple[str, int], ...] = ()
+    retention_max_days: int | None = None
 
     def field(self, name: str) -> Field:
         """The field called `name`.

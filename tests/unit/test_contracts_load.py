@@ -111,7 +111,7 @@ DEFECTS: dict[str, tuple[Change, str]] = {
     "access events incomplete": (on_schema("accessEvents", {"actor": "id"}), "must give exactly"),
     "threshold above 100": (on_top("quarantineThresholdPct", 101), "from 0 to 100"),
     "threshold absent": (lambda content: content.pop("customProperties"), "from 0 to 100"),
-    "no retention": (lambda content: content.pop("slaProperties"), "exactly one property `retention`"),
+    "no retention": (lambda content: content.pop("slaProperties"), "at least one property `retention`"),
     "retention without unit": (
         lambda content: content["slaProperties"][0].pop("unit"),
         "retention needs a whole number and a unit",
