@@ -112,6 +112,27 @@ class LocalStore:
         with self._explained("delete", path):
             target.unlink()
 
+    def extend_retention(self, path: str, version_id: str, until: datetime) -> bool:
+        """A directory keeps no retention, so this is refused."""
+        del version_id, until
+        raise self._holds_nothing(path)
+
+    def set_legal_hold(self, path: str, version_id: str, *, held: bool) -> None:
+        """A directory keeps no legal hold, so this is refused."""
+        del version_id, held
+        raise self._holds_nothing(path)
+
+    def legal_hold(self, path: str, version_id: str) -> bool:
+        """Nothing in a directory is under legal hold."""
+        self.head(path, version_id)
+        return False
+
+    def _holds_nothing(self, path: str) -> StoreRefusedError:
+        return StoreRefusedError(
+            f"{path} in {self.uri} cannot be locked or held: a directory holds nothing, its owner can delete",
+            next_step="Use an S3 bucket with Object Lock.",
+        )
+
     def now(self) -> datetime:
         """This machine's clock."""
         return datetime.now(UTC)

@@ -97,6 +97,24 @@ class ObjectStore(Readable, Protocol):
         """Try to delete one version. Indelible calls it only to show that the store refuses."""
         ...
 
+    def extend_retention(self, path: str, version_id: str, until: datetime) -> bool:
+        """Let the COMPLIANCE lock of one version end no earlier than `until`, and read it back.
+
+        A lock that ends later is left as it is: nothing here shortens one.
+
+        Returns:
+            Whether the lock was changed.
+        """
+        ...
+
+    def set_legal_hold(self, path: str, version_id: str, *, held: bool) -> None:
+        """Put a legal hold on one version or lift it, and read it back. It is independent of retention."""
+        ...
+
+    def legal_hold(self, path: str, version_id: str) -> bool:
+        """Whether one version is under legal hold."""
+        ...
+
     def now(self) -> datetime:
         """The store's own clock (an S3 server's `Date`), aware UTC."""
         ...

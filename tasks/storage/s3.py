@@ -233,6 +233,40 @@ class S3Store:
         request = {**version(version_id), "Retention": retention}
         self._call("change the retention of", path, "put_object_retention", **request)
 
+    def extend_retention(self, path: str, version_id: str, until: datetime) -> bool:
+        """See `ObjectStore`; a fraction of a second is rounded up."""
+        rounded = whole_seconds(until)
+        before = self.head(path, version_id).retain_until
+        if rounded is None or (before is not None and before >= rounded):
+            return False
+        self.set_retention(path, version_id, rounded)
+        if self.head(path, version_id).retain_until != rounded:
+            raise StoreRefusedError(
+                f"the lock of {path} in {self.uri} does not end when it was told to",
+                next_step="probe the store: it ignores what Indelible depends on",
+            )
+        return True
+
+    def set_legal_hold(self, path: str, version_id: str, *, held: bool) -> None:
+        """See `ObjectStore`: PutObjectLegalHold, then GetObjectLegalHold."""
+        hold = {**version(version_id), "LegalHold": {"Status": "ON" if held else "OFF"}}
+        self._call("change the legal hold of", path, "put_object_legal_hold", **hold)
+        if self.legal_hold(path, version_id) != held:
+            raise StoreRefusedError(
+                f"the legal hold of {path} in {self.uri} is not as it was told to be",
+                next_step="use a store that keeps S3 legal holds",
+            )
+
+    def legal_hold(self, path: str, version_id: str) -> bool:
+        """See `ObjectStore`. A version that never had a hold has none; servers call that an error."""
+        try:
+            answer = self.request("get_object_legal_hold", Key=self.key(path), **version(version_id))
+        except S3CallError as failure:
+            if failure.code in {"NoSuchObjectLockConfiguration", "NoSuchObjectLegalHold"}:
+                return False
+            raise failure.as_error(f"read the legal hold of {path} in {self.uri}") from failure
+        return bool(answer["LegalHold"]["Status"] == "ON")
+
     def now(self) -> datetime:
         """The server's clock: the `Date` of its answer, in whole seconds."""
         answer = self._call("reach", None, "head_bucket")
