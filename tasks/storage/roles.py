@@ -26,6 +26,7 @@ DELIVERED: Final = (
 # What the catalog is built from, and the catalog.
 PUBLISHED: Final = (paths.CATALOG_PREFIX, paths.DATA_PREFIX, paths.LEDGER_PREFIX, paths.LOG_PREFIX)
 EVERYTHING: Final = ("",)
+CANARIES: Final = "probe/"  # what is tried out before anything is sealed, see `tasks.storage.probe`
 
 # Without PutObjectRetention no lock header is taken; the lock itself lets nobody shorten with it.
 CREATE: Final = ("s3:PutObject", "s3:PutObjectRetention")
@@ -83,8 +84,11 @@ ROLES: Final = (
         (
             Grant(READ, "landing", EVERYTHING),
             Grant(BUCKET, "landing"),
-            Grant(CREATE, prefixes=(*DELIVERED, paths.INBOX_PREFIX)),
-            Grant((*READ, *LOCKS), prefixes=(*DELIVERED, paths.INBOX_PREFIX, paths.LOG_PREFIX)),
+            Grant(CREATE, prefixes=(*DELIVERED, paths.INBOX_PREFIX, CANARIES)),
+            Grant(
+                (*READ, *LOCKS),
+                prefixes=(*DELIVERED, paths.INBOX_PREFIX, paths.LOG_PREFIX, CANARIES),
+            ),
             Grant(BUCKET),
         ),
     ),
@@ -92,10 +96,10 @@ ROLES: Final = (
         "sequencer",
         "checks manifests, appends to the log and signs it; the only one with the log's key",
         (
-            Grant(CREATE, prefixes=(paths.LOG_PREFIX,)),
+            Grant(CREATE, prefixes=(paths.LOG_PREFIX, CANARIES)),
             Grant(
                 (*READ, *LOCKS),
-                prefixes=(*DELIVERED, paths.INBOX_PREFIX, paths.LISTS_PREFIX, paths.LOG_PREFIX),
+                prefixes=(*DELIVERED, paths.INBOX_PREFIX, paths.LISTS_PREFIX, paths.LOG_PREFIX, CANARIES),
             ),
             Grant(BUCKET),
         ),

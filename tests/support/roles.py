@@ -183,6 +183,7 @@ ACTIONS: dict[str, Action] = {
     "create quarantine": _create("quarantine/"),
     "create ledger": _create("ledger/"),
     "create manifest": _create("inbox/"),
+    "create a canary": _create("probe/"),
     "create list": _create("lists/"),
     "create log": _create("log/"),
     "move the log's pointer": Action(
