@@ -103,7 +103,7 @@ def generate(root: Path, seed: str, **options: float) -> Tree:
     Args:
         root: directory to make.
         seed: any text.
-        options: the generator's own, for example `bad_file=0.1`.
+        options: the generator's own, for example `bad_file=0.1`; True for a flag, for example `digest`.
     """
     command = [
         sys.executable,
@@ -115,7 +115,7 @@ def generate(root: Path, seed: str, **options: float) -> Tree:
         seed,
     ]
     for name, value in options.items():
-        command += [f"--{name.replace('_', '-')}", str(value)]
+        command += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
     subprocess.run(command, check=True, capture_output=True)
     rows = [json.loads(line) for line in (root / "_truth" / "files.jsonl").read_text().splitlines()]
     planted = defaultdict(set)

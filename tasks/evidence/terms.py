@@ -1,0 +1,20 @@
+"""What entries of several types say in the same way."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypedDict
+
+from tasks.evidence.schema import Date, Form
+
+Format = Literal["indelible/1"]
+Source = Annotated[str, Form("a source name", r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")]
+Text = Annotated[str, Form("a non-empty line", r"[^\x00-\x1f]+")]
+
+
+class Scope(TypedDict):
+    """What an entry that is no batch is about; dates are event dates, both included."""
+
+    since: Date | None
+    source: Source
+    subject: Text | None
+    until: Date | None
