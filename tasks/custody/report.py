@@ -7,7 +7,8 @@ the line of a digest has the metadata that came with it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal, TypedDict
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict, cast
 
 from tasks.custody.check import Checked, Judged
 from tasks.custody.digest import StoredDigest
@@ -40,6 +41,14 @@ class FindingLine(TypedDict):
     verdict: str
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The lines of a report."""
+
+    digests: list[DigestLine]
+    findings: list[FindingLine]
+
+
 def encode_report(checked: Checked, archived: Mapping[str, Mapping[str, Any]]) -> bytes:
     """The lines of a report.
 
@@ -50,8 +59,8 @@ def encode_report(checked: Checked, archived: Mapping[str, Mapping[str, Any]]) -
     return b"".join(canonical_json(line) + b"\n" for line in _lines(checked, archived))
 
 
-def parse_report(data: bytes) -> list[DigestLine]:
-    """The digest files that a report names.
+def parse_report(data: bytes) -> Report:
+    """The report that bytes spell.
 
     Raises:
         ValueError: it is no report.
@@ -59,16 +68,18 @@ def parse_report(data: bytes) -> list[DigestLine]:
     lines = data.split(b"\n")
     if lines.pop():
         raise ValueError("its last line is cut off")
-    named: list[DigestLine] = []
+    report = Report([], [])
     try:
         for line in map(parse_canonical, lines):
-            is_digest = isinstance(line, dict) and line.get("type") == "digest"
-            check(line, DigestLine if is_digest else FindingLine, "line")
-            if is_digest:
-                named.append(line)
+            if isinstance(line, dict) and line.get("type") == "digest":
+                check(line, DigestLine, "line")
+                report.digests.append(cast("DigestLine", line))
+            else:
+                check(line, FindingLine, "line")
+                report.findings.append(cast("FindingLine", line))
     except VerificationError as error:
         raise ValueError("a line is no canonical JSON") from error
-    return named
+    return report
 
 
 def stored(lines: Iterable[tuple[DigestLine, bytes]]) -> Iterator[StoredDigest]:

@@ -11,7 +11,7 @@ from tasks.export.files import Member, write_zip
 
 _SHEBANG = b"#!/usr/bin/env python3\n"
 _MAIN = b"import sys\n\nfrom tasks.verify.command import main\n\nsys.exit(main())\n"
-_PACKAGES = ("evidence", "verify")
+_PACKAGES = ("custody", "evidence", "verify")
 _MODULES = ("__init__.py", "errors.py")
 
 

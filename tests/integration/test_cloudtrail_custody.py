@@ -324,8 +324,8 @@ def test_what_aws_lists_is_compared_with_what_is_sealed_and_the_result_is_sealed
         "custody-log-unlisted": "changed",
     }
     report = runtime.store.read(entry["report"]["path"])
-    assert [line["state"] for line in parse_report(report)] == ["valid"] * 6
-    for line in parse_report(report):
+    assert [line["state"] for line in parse_report(report).digests] == ["valid"] * 6
+    for line in parse_report(report).digests:
         landed = delivered.base / "landing" / line["key"]
         assert runtime.store.read(line["archived"]["path"]) == landed.read_bytes()
 

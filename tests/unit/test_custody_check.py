@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -154,3 +156,11 @@ def test_every_code_has_one_of_the_four_verdicts_a_meaning_and_a_next_step() -> 
         "changed", "missing", "not-sealed-yet", "not-measured"
     }  # fmt: skip
     assert all(meaning and step for _, meaning, step in CODES.values())
+
+
+def test_every_code_is_documented() -> None:
+    text = files("data_contracts").joinpath("delivered", "FORMAT.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([a-z-]+)` \| `([a-z-]+)` \| (.+) \|$", text.split("### 14.4")[1], re.M)
+    assert {code: (verdict, meaning) for code, verdict, meaning in rows} == {
+        code: (verdict, meaning) for code, (verdict, meaning, _) in CODES.items()
+    }
