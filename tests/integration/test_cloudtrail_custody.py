@@ -371,7 +371,7 @@ def test_the_command_says_what_is_wrong_and_where_it_is_sealed(
 
 
 def test_signatures_in_object_metadata_count_and_what_is_archived_is_locked(
-    generated: Case, s3: S3, worm_store: S3Store, landing_store: S3Store, tmp_path: Path
+    generated: Case, s3: S3, landing_store: S3Store, tmp_path: Path
 ) -> None:
     for key in (*generated.files(digests=True), *generated.files(digests=False)):
         sidecar = generated.root / f"{key}.meta.json"
@@ -380,15 +380,16 @@ def test_signatures_in_object_metadata_count_and_what_is_archived_is_locked(
         landing_store.request("put_object", Key=landing_store.key(key), Body=data, Metadata=metadata)
     (tmp_path / "keys.json").write_bytes(generated.keys)
     landing = {"uris": {"cloudtrail": landing_store.uri}, **s3.section()}
-    runtime = deployment(worm_store, tmp_path / "state", landing, store=s3.section())
+    store = s3.fresh("indelible", "writer")
+    runtime = deployment(store, tmp_path / "state", landing, store=s3.section("writer"))
     for _ in range(2):  # the second check finds everything archived
         sealed = check_custody(runtime, "cloudtrail", [tmp_path / "keys.json"])
         assert sealed.checked.counts["valid"] == 6
         assert set(sealed.checked.totals()) == {"custody-log-pending"}
         assert sealed.checked.holds
-    archived = list(worm_store.list(paths.custody_prefix("cloudtrail")))
+    archived = list(store.list(paths.custody_prefix("cloudtrail")))
     assert len(archived) == 6 + 1 + 1
     for info in archived:
-        head = worm_store.head(info.path)
+        head = store.head(info.path)
         assert head.retain_until is not None
         assert head.retain_until > head.modified + timedelta(days=365)
