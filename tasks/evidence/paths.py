@@ -17,13 +17,15 @@ LEDGER_PREFIX: Final = "ledger/"
 GATE_PREFIX: Final = "gate/"
 CONTRACTS_PREFIX: Final = "contracts/"
 LISTS_PREFIX: Final = "lists/"
+CUSTODY_PREFIX: Final = "custody/"
 CATALOG_PREFIX: Final = "catalog/"
 LOG_PREFIX: Final = "log/"
 INBOX_PREFIX: Final = "inbox/"
 
 _RECORD_ID: Final = re.compile(r"([0-9a-f]{32})-(0|[1-9][0-9]{0,14})")
 _NUMBERED: Final = re.compile(
-    r"(?:log/[0-9]{4}/(?:seq|checkpoints)/([0-9]{20})|catalog/[0-9]{4}/([0-9]{20})\.duckdb)"
+    r"(?:log/[0-9]{4}/(?:seq|checkpoints|cosigned)/([0-9]{20})"
+    r"|log/[0-9]{4}/timestamps/([0-9]{20})\.tsr|catalog/[0-9]{4}/([0-9]{20})\.duckdb)"
 )
 
 
@@ -79,6 +81,26 @@ def checkpoint_at(year: int, size: int) -> str:
     return f"{checkpoints_prefix(year)}{size:020d}"
 
 
+def cosigned_prefix(year: int) -> str:
+    """Prefix of the checkpoints that witnesses have cosigned."""
+    return f"{log_prefix(year)}cosigned/"
+
+
+def cosigned_at(year: int, size: int) -> str:
+    """The checkpoint of the tree of `size` with the cosignatures of a quorum of witnesses."""
+    return f"{cosigned_prefix(year)}{size:020d}"
+
+
+def timestamps_prefix(year: int) -> str:
+    """Prefix of the time-stamp tokens."""
+    return f"{log_prefix(year)}timestamps/"
+
+
+def timestamp_at(year: int, size: int) -> str:
+    """The RFC 3161 response over the checkpoint of `size`."""
+    return f"{timestamps_prefix(year)}{size:020d}.tsr"
+
+
 def sequence_prefix(year: int) -> str:
     """Prefix of the sequence."""
     return f"{log_prefix(year)}seq/"
@@ -124,6 +146,16 @@ def object_list(sha256: str) -> str:
     return f"{LISTS_PREFIX}{sha256}.jsonl"
 
 
+def custody_prefix(source: str) -> str:
+    """Prefix of what the check of a source's chain of custody archives."""
+    return f"{CUSTODY_PREFIX}source={source}/"
+
+
+def custody(source: str, sha256: str, ending: str) -> str:
+    """An archived digest file (`json.gz`), answer of ListPublicKeys (`json`) or report (`jsonl`)."""
+    return f"{custody_prefix(source)}{sha256}.{ending}"
+
+
 def catalog(year: int, size: int) -> str:
     """The catalog of the log's first `size` entries."""
     return f"{CATALOG_PREFIX}{year:04d}/{size:020d}.duckdb"
@@ -135,12 +167,12 @@ def manifest(day: str, sha256: str) -> str:
 
 
 def parse_number(path: str) -> int:
-    """Number at the end of a `seq`, `checkpoints` or `catalog` path, as a listing gives it.
+    """Number at the end of a path that ends in one, as a listing gives it.
 
     Raises:
         VerificationError: `malformed-path`.
     """
     match = _NUMBERED.fullmatch(path)
     if match is None:
-        raise failure(MALFORMED_PATH, "expected a seq, checkpoints or catalog path with 20 digits")
-    return int(match[1] or match[2])
+        raise failure(MALFORMED_PATH, "expected a log or catalog path with 20 digits")
+    return int(match[match.lastindex or 0])

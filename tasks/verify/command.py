@@ -1,6 +1,6 @@
 """`indelible-verify`: the auditor's command. Standard library only, no network, nothing is written.
 
-    indelible-verify PATH [--policy FILE] [--json] [--no-rows] [--quiet]
+    indelible-verify PATH [--policy FILE] [--tsa-certificates FILE] [--json] [--no-rows] [--quiet]
 
 PATH is a directory copy of a store, an evidence bundle (.zip) or one record's proof file.
 Exit codes: 0 nothing is changed or missing, 1 unexpected error, 2 usage, 6 findings.
@@ -24,6 +24,7 @@ from tasks.evidence.policy import MAX_POLICY_BYTES, Policy, parse_policy
 from tasks.evidence.tlog_proof import MAX_PROOF_BYTES
 from tasks.verify import printing
 from tasks.verify.readers import DirectoryReader, Reader, ZipReader
+from tasks.verify.timestamps import read_certificates
 from tasks.verify.tree import verify
 
 EXIT_OK, EXIT_UNEXPECTED, EXIT_USAGE, EXIT_FINDINGS = 0, 1, 2, VerificationError.exit_code
@@ -66,6 +67,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("path", type=Path, metavar="PATH", help="directory, bundle (.zip) or proof file")
     parser.add_argument(
         "--policy", type=Path, metavar="FILE", help="trust policy (C2SP tlog-policy), got apart from the copy"
+    )
+    parser.add_argument(
+        "--tsa-certificates",
+        type=Path,
+        metavar="FILE",
+        help="PEM certificates of the time-stamping authority (needs rfc3161-client)",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument("--no-rows", action="store_true", help="do not open data and quarantine files")
@@ -112,7 +119,8 @@ def _reader(path: Path) -> Reader:
 
 def _run_tree(options: argparse.Namespace, reader: Reader, policy: Policy | None) -> int:
     progress = _Progress(sys.stderr, quiet=options.quiet)
-    report = verify(reader, policy, progress=progress, rows=not options.no_rows)
+    authority = None if options.tsa_certificates is None else read_certificates(options.tsa_certificates)
+    report = verify(reader, policy, progress=progress, rows=not options.no_rows, authority=authority)
     progress.close()
     if options.json:
         print(json.dumps(report.as_dict(), indent=2))

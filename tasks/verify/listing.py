@@ -33,8 +33,15 @@ class Listing:
 
     checkpoints: list[int] = field(default_factory=list)
     sequence: set[int] = field(default_factory=set)
+    cosigned: list[int] = field(default_factory=list)
+    timestamps: list[int] = field(default_factory=list)
     tiles: list[TileName] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+
+    def numbered(self, rest: str) -> list[int] | None:
+        """The sizes of the kind of checkpoint that `rest` belongs to, None for another object."""
+        kinds = {"checkpoints": self.checkpoints, "cosigned": self.cosigned, "timestamps": self.timestamps}
+        return kinds.get(rest.partition("/")[0])
 
 
 def sort_listing(year: int, listed: Sequence[str]) -> Listing:
@@ -46,11 +53,10 @@ def sort_listing(year: int, listed: Sequence[str]) -> Listing:
         tile = _tile_name(rest)
         if tile is not None:
             listing.tiles.append(tile)
-        elif rest.startswith(("seq/", "checkpoints/")) and (number := _number(path)) is not None:
-            if rest.startswith("seq/"):
-                listing.sequence.add(number)
-            else:
-                listing.checkpoints.append(number)
+        elif rest.startswith("seq/") and (number := _number(path)) is not None:
+            listing.sequence.add(number)
+        elif (kind := listing.numbered(rest)) is not None and (number := _number(path)) is not None:
+            kind.append(number)
         elif rest not in ("checkpoint", "policy"):
             listing.unknown.append(path)
     return listing

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TextIO
 
 from tasks.errors import VerificationError
-from tasks.verify.report import MAX_FINDINGS, Finding, Report, Verdict
+from tasks.verify.report import MAX_FINDINGS, Finding, Report, ShardSummary, Verdict
 
 _WIDTH = 100
 _HEADINGS = {
@@ -35,10 +35,21 @@ def print_report(report: Report, out: TextIO) -> None:
             out.write(
                 f"  root {shard.root}, {shard.checkpoints} checkpoints, {shard.pending} not covered yet\n"
             )
+        for line in outside_lines(shard):
+            out.write(f"  {line}\n")
     names = ("entries", "objects", "bytes", "drops", "lines", "rows")
     out.write("Checked: " + ", ".join(f"{report.counted.get(n, 0):,} {n}" for n in names) + ".\n")
     for verdict, heading in _HEADINGS.items():
         _print_findings(heading, report, verdict, out)
+
+
+def outside_lines(shard: ShardSummary) -> Iterator[str]:
+    """What witnesses and a time-stamping authority say of a log."""
+    if shard.witnessed is not None:
+        yield f"witnesses vouch for {shard.witnessed['size']} entries, seen {shard.witnessed['at']}"
+    if shard.timestamp is not None:
+        who = "signed by the authority that you trust" if shard.timestamp["trusted"] else "signer not checked"
+        yield f"{shard.timestamp['size']} entries existed at {shard.timestamp['time']}: time-stamp, {who}"
 
 
 def print_proof(result: Mapping[str, Any], out: TextIO) -> None:

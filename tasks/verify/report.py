@@ -68,7 +68,13 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class ShardSummary:
-    """One log as it was found. `size` counts the entries under the newest checkpoint that holds."""
+    """One log as it was found.
+
+    Attributes:
+        size: entries under the newest checkpoint that holds.
+        witnessed: `size` and time (`at`) up to which a quorum of the policy's witnesses vouches; None without.
+        timestamp: `size` and `time` of the newest time-stamp token, and whether it is `trusted`.
+    """
 
     year: str
     origin: str
@@ -77,6 +83,8 @@ class ShardSummary:
     checkpoints: int
     pending: int
     signed: bool
+    witnessed: Mapping[str, Any] | None = None
+    timestamp: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +134,8 @@ class Report:
                     "checkpoints": s.checkpoints,
                     "pending": s.pending,
                     "signed": s.signed,
+                    "witnessed": s.witnessed,
+                    "timestamp": s.timestamp,
                 }
                 for s in self.shards
             ],

@@ -27,11 +27,14 @@ class Cosignature:
         line: signature line with its newline; empty when there is none.
         problem: why there is none, for people.
         contradiction: the witness has seen another history than this log's: an alarm and no outage.
+        ahead: size that the witness has seen, where that is more than it was shown: another runner of this log
+            was faster, or this log was set back.
     """
 
     line: str = ""
     problem: str = ""
     contradiction: bool = False
+    ahead: int = 0
 
 
 _CONTRADICTED: Final = Cosignature(problem="it has seen another history of this log", contradiction=True)
@@ -53,7 +56,7 @@ def ask(
         checkpoint: what to cosign.
         note: the same, signed by the log.
         proof: consistency proof from a size to the checkpoint's.
-        old_size: what the witness is thought to have seen last; it corrects a wrong guess.
+        old_size: what the witness is known to have cosigned, or 0; it tells what it has seen since.
     """
     for _ in range(_ATTEMPTS):
         hashes = proof(old_size) if 0 < old_size < checkpoint.size else ()
@@ -73,6 +76,11 @@ def ask(
             return Cosignature(problem="it answered a conflict without a size")
         if known > checkpoint.size:
             problem = f"it has seen {known} entries, and this log shows {checkpoint.size}"
+            return Cosignature(problem=problem, ahead=known)
+        if known < old_size:
+            problem = (
+                f"it has forgotten that it cosigned {old_size} entries: it was set back or lost its memory"
+            )
             return Cosignature(problem=problem, contradiction=True)
         if known == old_size:  # so it is the root that does not please: tlog-witness before 1.1.0
             return _CONTRADICTED

@@ -8,14 +8,21 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from tasks.evidence.policy import parse_policy, policy_text
 from tasks.evidence.proof import build
+from tasks.log import cosign
+from tasks.storage.local import LocalStore
 from tests.support.logs import MemoryLog
 from tests.support.proofs import record_proof
+from tests.support.sealed_store import LATER, SealedStore
+from tests.support.sealed_store import signer as sealed_by
 from tests.support.shared import SHARED
+from tests.support.witnesses import make_witness, witness_signer
 
 VERIFIERS = SHARED / "verifiers"
 SIZES = (1, 7, 255, 256, 300, 512, 517, 700)
@@ -117,6 +124,25 @@ def test_go_refuses_a_missing_tile(verifier: Path, tmp_path: Path) -> None:
     log = write_log(tmp_path)
     (tmp_path / TILE).unlink()
     assert judge(verifier, tmp_path, log).returncode == 1
+
+
+def test_go_accepts_a_copy_of_a_store_that_our_witness_cosigned(
+    verifier: Path, local_store: LocalStore, tmp_path: Path
+) -> None:
+    sealed = SealedStore(local_store).open()
+    for day in (1, 2, 3):
+        sealed.add("app", date(2026, 11, day))
+        sealed.sign()
+    key = sealed_by().verifier
+    witness = make_witness(tmp_path, lambda: [key])
+    policy = parse_policy(policy_text([key.vkey], {"w1": (witness_signer().vkey, "http://127.0.0.1:1")}))
+    command = [str(verifier), str(tmp_path / "store" / "log" / "2026"), key.vkey, witness_signer().vkey]
+    before = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert before.returncode == 1
+    cosign.cosign(local_store, 2026, policy, {"w1": witness.add_checkpoint}, LATER)
+    after = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert after.returncode == 0, after.stdout
+    assert after.stdout.startswith("OK size=4 ")
 
 
 def node_judges(directory: Path, proof: bytes, entry: bytes, vkey: str) -> subprocess.CompletedProcess[str]:
