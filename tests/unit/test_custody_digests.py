@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.custody import StoredDigest, read_keys
@@ -115,6 +115,7 @@ def test_nesting_without_end_is_refused(tmp_path: Path) -> None:
     assert refused(replace(signed(tmp_path), data=deep)) == "custody-digest-bad"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.booleans())
 def test_any_bytes_are_refused_with_a_code(data: bytes, packed: bool) -> None:
     assert refused(StoredDigest("x", gzip.compress(data) if packed else data, {})) == "custody-digest-bad"
@@ -127,6 +128,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["digestS3Object", "digestS3Bucket", "digestEndTime", "digestPublicKeyFingerprint",
                         "logFiles", "previousDigestSignature", "previousDigestS3Object"]), json_values)  # fmt: skip
 def test_any_value_of_a_field_is_refused_with_a_code(name: str, value: object) -> None:
