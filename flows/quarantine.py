@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows import pipeline
 from flows.receipts import BatchReceipt, CheckpointReceipt
+from flows.shards import current_shard
 from flows.wiring import Runtime
 from tasks.batch import Drop
 from tasks.errors import NotFoundError
@@ -102,7 +103,7 @@ def replay(
         source: whose quarantine.
         entries: only these log entries of the current shard; None for all that is open.
     """
-    current = runtime.store.now().year
+    current = current_shard(runtime)
     with runtime.catalog() as catalog:
         catalog.create_views(runtime.contracts())  # over what was sealed since the last publication, too
         receipts: list[BatchReceipt] = []

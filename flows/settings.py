@@ -7,9 +7,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -17,7 +25,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from tasks.errors import UsageError
+from tasks.errors import UsageError, VerificationError
+from tasks.evidence.note import CosignatureVerifier
+from tasks.retention import LOG_MARGIN_DAYS
 
 
 class _Section(BaseModel):
@@ -62,17 +72,51 @@ class LogSettings(_Section):
     origin: str = "indelible.invalid/local"
 
 
+class TransitSettings(_Section):
+    """The transit engine of OpenBao or Vault."""
+
+    url: str
+    token: SecretStr
+    mount: str = "transit"
+    ca_bundle: Path | None = None
+
+
+class Pkcs11Settings(_Section):
+    """A hardware security module; needs the extra `hsm`."""
+
+    module: Path = Field(description="the vendor's shared library")
+    token: str = Field(description="label of the token")
+    pin: SecretStr
+
+
+class AwsKmsSettings(_Section):
+    """AWS KMS, with the ordinary AWS credential chain."""
+
+    region: str
+    prefix: str = Field(
+        default="indelible/", pattern=r"^[A-Za-z0-9/_-]{1,100}$", description="of the keys' aliases"
+    )
+    endpoint: str | None = None
+
+
 class KeySettings(_Section):
-    """The keyring. Keys never lie in the store."""
+    """The keyring. Keys never lie in the store. `signer` says where the keys are that sign logs."""
 
     directory: Path | None = None
     passphrase: SecretStr | None = None
+    signer: Literal["file", "transit", "pkcs11", "aws-kms"] = "file"
+    transit: TransitSettings | None = None
+    pkcs11: Pkcs11Settings | None = None
+    aws_kms: AwsKmsSettings | None = None
 
 
 class RetentionSettings(_Section):
     """Added to what contracts ask. Log objects outlive the records that they prove."""
 
-    extra_log_days: int = Field(default=366, ge=1)
+    minimum_days: dict[str, int] = Field(
+        default_factory=dict, description="by source; raises what its contract asks, never lowers it"
+    )
+    extra_log_days: int = Field(default=LOG_MARGIN_DAYS, ge=LOG_MARGIN_DAYS)
     catalog_days: int = Field(default=30, ge=1)
     override_days: int | None = Field(
         default=None, ge=1, description="replaces contracts' days; for trials only"
@@ -116,6 +160,65 @@ class ProbeSettings(_Section):
     )
 
 
+class SequencerSettings(_Section):
+    """Sealing apart from delivering: `worker` is set where batches are delivered, `workers` where they are sealed."""
+
+    worker: str = Field(
+        default="", description="name of this worker's key; it then hands over, and signs no log"
+    )
+    workers: tuple[str, ...] = Field(default=(), description="public keys of the workers that may hand over")
+    wait_s: int = Field(default=900, ge=1, description="how long a worker waits for the sequencer")
+    max_age_s: int = Field(default=86_400, ge=60, le=604_800, description="older manifests are not sealed")
+
+
+class WitnessMember(_Section):
+    """One witness: where it answers `add-checkpoint`, and its C2SP vkey."""
+
+    url: str = Field(pattern=r"^https?://[^\s]+$")
+    vkey: str
+
+    @field_validator("vkey")
+    @classmethod
+    def _is_cosigner(cls, vkey: str) -> str:
+        try:
+            CosignatureVerifier.from_vkey(vkey)
+        except VerificationError as error:
+            raise ValueError(f"no witness's vkey ({error})") from None
+        return vkey
+
+
+class WitnessSettings(_Section):
+    """Who must have seen each checkpoint. Without members, the log's own signature is all there is."""
+
+    members: dict[Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")], WitnessMember] = Field(
+        default_factory=dict
+    )
+    quorum: int | None = Field(default=None, ge=1, description="how many must have cosigned; all by default")
+    max_age_s: int = Field(default=86_400, ge=60, description="an older cosignature is a finding")
+    timeout_s: float = Field(default=10, gt=0)
+
+    @property
+    def parties(self) -> dict[str, tuple[str, str]]:
+        """Vkey and URL of each member, as policies list them."""
+        return {name: (member.vkey, member.url) for name, member in self.members.items()}
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.quorum is not None and self.quorum > len(self.members):
+            raise ValueError("quorum is larger than the number of members")
+        return self
+
+
+class TimestampSettings(_Section):
+    """An RFC 3161 time-stamping authority for checkpoints."""
+
+    url: str | None = Field(default=None, pattern=r"^https?://[^\s]+$")
+    certificates: Path | None = Field(
+        default=None, description="PEM: the authority's own certificate and those above it"
+    )
+    timeout_s: float = Field(default=10, gt=0)
+
+
 class Settings(BaseSettings):
     """All settings of a deployment."""
 
@@ -137,6 +240,9 @@ class Settings(BaseSettings):
     schedules: ScheduleSettings = ScheduleSettings()
     limits: LimitSettings = LimitSettings()
     probe: ProbeSettings = ProbeSettings()
+    sequencer: SequencerSettings = SequencerSettings()
+    witness: WitnessSettings = WitnessSettings()
+    timestamps: TimestampSettings = TimestampSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -12,13 +12,21 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
-from flows.settings import S3Settings, Settings, StoreSettings
+from flows.settings import (
+    AwsKmsSettings,
+    KeySettings,
+    Pkcs11Settings,
+    S3Settings,
+    Settings,
+    StoreSettings,
+    TransitSettings,
+)
 from tasks.contracts.load import list_sources, load_contract
 from tasks.contracts.model import Contract
 from tasks.errors import UsageError
 from tasks.evidence.paths import LOG_PREFIX
 from tasks.ingest.limits import Limits
-from tasks.keyring import FileKeyring, Keyring
+from tasks.keyring import FileKeyring, Keyring, SigningKeys
 from tasks.storage import ObjectStore, open_store
 
 if TYPE_CHECKING:
@@ -132,9 +140,37 @@ def open_keyring(settings: Settings) -> FileKeyring:
     """The keyring of the settings; made on first use."""
     secret = _secret(settings.keys.passphrase)
     passphrase = secret.encode() if secret else None
-    if not settings.key_directory.exists():
-        return FileKeyring.create(settings.key_directory, passphrase=passphrase)
-    return FileKeyring(settings.key_directory, passphrase=passphrase)
+    make = FileKeyring if settings.key_directory.exists() else FileKeyring.create
+    return make(settings.key_directory, passphrase=passphrase, signing_keys=_signing_keys(settings.keys))
+
+
+def _signing_keys(keys: KeySettings) -> SigningKeys | None:
+    """Where signing keys are kept, if not in files. Only the chosen vendor's module is imported."""
+    match keys:
+        case KeySettings(signer="file"):
+            return None
+        case KeySettings(signer="transit", transit=TransitSettings() as chosen):
+            from tasks.keyring.transit import TransitKeys
+
+            return TransitKeys(chosen.url, chosen.token.get_secret_value(), chosen.mount, chosen.ca_bundle)
+        case KeySettings(signer="pkcs11", pkcs11=Pkcs11Settings() as chosen):
+            try:
+                from tasks.keyring.pkcs11 import Pkcs11Keys
+            except ModuleNotFoundError as error:
+                raise UsageError(
+                    "signing through PKCS#11 needs python-pkcs11", next_step="Install `indelible[hsm]`."
+                ) from error
+            return Pkcs11Keys(chosen.module, chosen.token, chosen.pin.get_secret_value())
+        case KeySettings(signer="aws-kms", aws_kms=AwsKmsSettings() as chosen):
+            from tasks.keyring.aws_kms import AwsKmsKeys
+
+            return AwsKmsKeys(chosen.region, chosen.prefix, chosen.endpoint)
+        case _:
+            section = keys.signer.replace("-", "_")
+            raise UsageError(
+                f"[keys] signer is {keys.signer}, and there is no section [keys.{section}]",
+                next_step=f"Set [keys.{section}] in indelible.toml.",
+            )
 
 
 def open_evidence(settings: StoreSettings) -> ObjectStore:

@@ -77,3 +77,9 @@ class KeyUnavailableError(IndelibleError):
     """A key that the operation needs is missing, unreadable or destroyed."""
 
     exit_code = 8
+
+
+class KeyServiceUnreachableError(KeyUnavailableError):
+    """The service that keeps the key does not answer now; the same call may succeed later."""
+
+    transient = True

@@ -23,7 +23,7 @@ from tasks.catalog.schema import TABLES
 from tasks.catalog.session import Session
 from tasks.contracts.model import Contract
 from tasks.errors import NotFoundError, VerificationError
-from tasks.evidence import merkle
+from tasks.evidence import merkle, paths
 from tasks.evidence.entry import parse_entry
 from tasks.log import reader
 from tasks.storage.protocol import ObjectStore
@@ -61,7 +61,8 @@ class Catalog:
         Args:
             store: where the log and the sealed objects lie.
             session: how DuckDB reaches the sealed Parquet files.
-            seed: an earlier published catalog of the same store, to start from. Its absence costs time only.
+            seed: an earlier published catalog, to start from. Its absence costs time only; one of another log
+                is found out and not used.
         """
         self._store, self._session = store, session
         self._directory = Path(tempfile.mkdtemp(prefix="indelible-catalog-"))
@@ -70,6 +71,19 @@ class Catalog:
             shutil.copyfile(seed, self._path)
         self.connection = session.connect(self._path)
         self.connection.execute(TABLES)
+        if not all(self._is_of_this_log(shard) for shard in self.published()):
+            for table in ("log_state", "entries", "batches", "files", "drops"):
+                self.connection.execute(f"DELETE FROM {table}")
+
+    def _is_of_this_log(self, shard: int) -> bool:
+        """Whether the last entry here is the one that stands at its place in the store's log."""
+        last, leaf = self.connection.execute(
+            "SELECT max(entry), max_by(leaf, entry) FROM entries WHERE shard = ?", [shard]
+        ).fetchall()[0]
+        try:
+            return merkle.leaf_hash(self._store.read(paths.sequence(shard, last))).hex() == str(leaf)
+        except NotFoundError:
+            return False
 
     def __enter__(self) -> Catalog:
         """Use as a context manager; the working copy is removed at the end."""
@@ -89,7 +103,10 @@ class Catalog:
             The number of new entries.
         """
         added = 0
-        for shard in reader.shards(self._store):
+        shards = reader.shards(self._store)
+        for shard in shards:
+            if shard + 1 in shards and reader.recovery(self._store, shard) is not None:
+                self._forget(shard, reader.integrated(self._store, shard))  # beyond it, nothing is evidence
             start = self.size(shard)
             for index, data in reader.entries(self._store, shard, start):
                 self._apply(shard, index, data)
@@ -203,6 +220,32 @@ class Catalog:
         ).fetchall()
         return [(int(drop), int(line), str(raw)) for drop, line, raw in rows]
 
+    def retention_class(self, source: str) -> dict[str, Any] | None:
+        """The newest entry that says how long the source's records are kept."""
+        row = self.connection.execute(
+            "SELECT document FROM entries WHERE type = 'retention' AND (document->>'$.action') = 'class'"
+            " AND (document->>'$.scope.source') = ? ORDER BY shard DESC, entry DESC LIMIT 1",
+            [source],
+        ).fetchone()
+        return None if row is None else dict(json.loads(row[0]))
+
+    def files_with(self, files: Iterable[str], value: str) -> frozenset[str]:
+        """Those of the Parquet files in which a column of text or of lists of text holds exactly `value`."""
+        digests = {path.rpartition("/")[2].removesuffix(".parquet"): path for path in files}
+        if not digests:
+            return frozenset()
+        located = [self._session.locate(path) for path in digests.values()]
+        scan = "read_parquet($1, union_by_name = true, filename = true, hive_partitioning = false)"
+        described = self.connection.execute(f"DESCRIBE SELECT * EXCLUDE (filename) FROM {scan}", [located])
+        types = {"VARCHAR": '"{}" = $2', "VARCHAR[]": 'list_contains("{}", $2)'}
+        tests = [types[row[1]].format(row[0]) for row in described.fetchall() if row[1] in types]
+        rows = self.connection.execute(
+            "SELECT DISTINCT regexp_extract(filename, '([0-9a-f]{64})[.]parquet$', 1)"
+            f" FROM {scan} WHERE {' OR '.join(tests) or 'false'}",
+            [located, value],
+        ).fetchall()
+        return frozenset(digests[digest] for (digest,) in rows)
+
     def create_views(self, contracts: Iterable[Contract]) -> None:
         """(Re)create the views, so that they name every file sealed so far."""
         self._session.create_views(self.connection, contracts)
@@ -244,8 +287,7 @@ class Catalog:
             checkpoints: shard -> (size, signed note).
         """
         for shard, (size, note) in checkpoints.items():
-            for table in ("entries", "batches", "files", "drops"):
-                self.connection.execute(f"DELETE FROM {table} WHERE shard = ? AND entry >= ?", [shard, size])
+            self._forget(shard, size)
             self.connection.execute(
                 "INSERT OR REPLACE INTO log_state VALUES (?, ?, ?, ?)", [shard, size, size, note]
             )
@@ -259,6 +301,10 @@ class Catalog:
         temporary.replace(path)
         self.connection = self._session.connect(self._path)
         return data
+
+    def _forget(self, shard: int, size: int) -> None:
+        for table in ("entries", "batches", "files", "drops"):
+            self.connection.execute(f"DELETE FROM {table} WHERE shard = ? AND entry >= ?", [shard, size])
 
     def _apply(self, shard: int, index: int, data: bytes) -> None:
         entry = parse_entry(data)

@@ -6,20 +6,22 @@ spelling and nothing hides in it. Types of which only the name is settled parse 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, TypedDict, cast
 
 from tasks.errors import VerificationError
 from tasks.evidence import paths, tiles
 from tasks.evidence.canonical import canonical_json, parse_canonical
+from tasks.evidence.custody_entry import CustodyEntry, check_custody
 from tasks.evidence.reasons import MALFORMED_ENTRY, failure
 from tasks.evidence.schema import Count, Date, Digest, Form, Instant, check
+from tasks.evidence.terms import Format, Scope, Source, Text
 
 FORMAT: Final = "indelible/1"
 MAX_ENTRY_BYTES: Final = tiles.MAX_ENTRY_BYTES
 
-Format = Literal["indelible/1"]
-Source = Annotated[str, Form("a source name", r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")]
-Text = Annotated[str, Form("a non-empty line", r"[^\x00-\x1f]+")]
+VKey = Annotated[str, Form("a C2SP vkey", r"[^\x00-\x20+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}")]
+HoldId = Annotated[str, Form("<year>-<index>", r"[0-9]{4}-(0|[1-9][0-9]{0,14})")]
 
 
 class ContractRef(TypedDict):
@@ -128,6 +130,116 @@ class GenesisEntry(TypedDict):
     type: Literal["genesis"]
 
 
+class RecoveryEntry(TypedDict):
+    """The first entry of a log that takes the place of one whose key was compromised.
+
+    `previous_shard` is that log's last good checkpoint: what follows it there is not evidence. `revoked`
+    are its keys.
+    """
+
+    action: Literal["recover"]
+    approver: Text
+    format: Format
+    origin: Text
+    previous_shard: str
+    reason: Text
+    requested_by: Text
+    revoked: list[VKey]
+    sealed_at: Instant
+    type: Literal["genesis"]
+
+
+class KeyEntry(TypedDict):
+    """A change of the keys that sign the log, in force for checkpoints that cover this entry.
+
+    `announce`: `key` signs from here on, beside those that do. `retire`: it has done its time. `revoke`: it
+    is not to be believed from here on.
+    """
+
+    action: Literal["announce", "retire", "revoke"]
+    approver: Text
+    format: Format
+    key: VKey
+    reason: Text
+    requested_by: Text
+    sealed_at: Instant
+    type: Literal["key"]
+
+
+class ObjectVersion(TypedDict):
+    """One line of an object list."""
+
+    path: Text
+    version_id: str
+
+
+class ObjectList(TypedDict):
+    """A list of object versions, one canonical JSON line each."""
+
+    bytes: Count
+    count: Count
+    path: str
+    sha256: Digest
+    version_id: str
+
+
+class HoldEntry(TypedDict):
+    """A legal hold. Its id is its place, `<year>-<index>`; `objects` are those of the day it was placed."""
+
+    approver: Text
+    case: Text | None
+    format: Format
+    objects: ObjectList
+    reason: Text
+    requested_by: Text
+    scope: Scope
+    sealed_at: Instant
+    type: Literal["hold"]
+
+
+class ReleaseEntry(TypedDict):
+    """The end of the legal hold whose id is `hold`."""
+
+    approver: Text
+    format: Format
+    hold: HoldId
+    reason: Text
+    requested_by: Text
+    sealed_at: Instant
+    type: Literal["release"]
+
+
+class RetentionClassEntry(TypedDict):
+    """The retention of what a source seals from here on. `rule` decided the days of data."""
+
+    action: Literal["class"]
+    data_days: Count
+    format: Format
+    log_days: Count
+    maximum_days: Count | None
+    retention_class: Text
+    rule: Text
+    scope: Scope
+    sealed_at: Instant
+    type: Literal["retention"]
+
+
+class RetentionExtensionEntry(TypedDict):
+    """Locks of `objects` were extended: of records to `retain_until`, of log objects to `log_retain_until`."""
+
+    action: Literal["extend"]
+    approver: Text
+    format: Format
+    log_retain_until: Instant
+    objects: ObjectList
+    reason: Text
+    requested_by: Text
+    retain_until: Instant
+    scope: Scope
+    sealed_at: Instant
+    type: Literal["retention"]
+
+
 class AuditFinding(TypedDict):
     """One property that was tried; `identity` is empty for the credentials that seal."""
 
@@ -155,10 +267,37 @@ class OtherEntry(TypedDict):
     """What every entry has. Entries of these types may have more keys."""
 
     format: Format
-    type: Literal["gap", "heartbeat", "key", "hold", "release", "access", "disposition", "retention"]
+    type: Literal["gap", "heartbeat", "access", "disposition"]
 
 
-Entry = SealEntry | GenesisEntry | AuditEntry | OtherEntry
+RetentionEntry = RetentionClassEntry | RetentionExtensionEntry
+Entry = (
+    SealEntry
+    | GenesisEntry
+    | RecoveryEntry
+    | KeyEntry
+    | HoldEntry
+    | ReleaseEntry
+    | RetentionEntry
+    | AuditEntry
+    | CustodyEntry
+    | OtherEntry
+)
+_WHICH: Final = {"audit": "kind", "genesis": "action", "key": "action", "retention": "action"}
+_FORMS: Final[Mapping[tuple[object, object], Any]] = {
+    ("seal", None): SealEntry,
+    ("genesis", None): GenesisEntry,
+    ("hold", None): HoldEntry,
+    ("release", None): ReleaseEntry,
+    ("retention", "class"): RetentionClassEntry,
+    ("retention", "extend"): RetentionExtensionEntry,
+    ("genesis", "recover"): RecoveryEntry,
+    ("key", "announce"): KeyEntry,
+    ("key", "retire"): KeyEntry,
+    ("key", "revoke"): KeyEntry,
+    ("audit", "worm-probe"): AuditEntry,
+    ("audit", "cloudtrail-custody"): CustodyEntry,
+}
 
 
 def parse_entry(data: bytes) -> Entry:
@@ -190,18 +329,25 @@ def encode_entry(entry: Entry) -> bytes:
 
 def _check_entry(entry: Any) -> None:
     kind = entry.get("type") if isinstance(entry, dict) else None
-    if kind == "seal":
-        check(entry, SealEntry, "entry")
-        _check_paths(entry)
-    elif kind == "genesis":
-        check(entry, GenesisEntry, "entry")
-    elif kind == "audit":
-        check(entry, AuditEntry, "entry")
-        if entry["enforced"] != all(finding["ok"] for finding in entry["findings"]):
-            raise ValueError("entry.enforced is not what its findings say")
-    else:
+    action = entry.get(_WHICH[kind]) if isinstance(kind, str) and kind in _WHICH else None
+    form = _FORMS.get((kind, action)) if isinstance(kind, str) and isinstance(action, str | None) else None
+    if kind == "retention" and form is None:
+        raise ValueError("entry.action is neither class nor extend")
+    if form is None:
         common = {key: entry[key] for key in OtherEntry.__annotations__ if key in entry} if kind else None
         check(common, OtherEntry, "entry")
+        return
+    check(entry, form, "entry")
+    if kind == "seal":
+        _check_paths(entry)
+    if "enforced" in entry and entry["enforced"] != all(finding["ok"] for finding in entry["findings"]):
+        raise ValueError("entry.enforced is not what its findings say")
+    if form is CustodyEntry:
+        check_custody(entry)
+    if "objects" in entry and entry["objects"]["path"] != paths.object_list(entry["objects"]["sha256"]):
+        raise ValueError("entry.objects is not at the path of its digest")
+    if "approver" in entry and entry["approver"] == entry["requested_by"]:
+        raise ValueError("entry.approver is the one who asked")
 
 
 def _check_paths(entry: SealEntry) -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final, NamedTuple, Self
+from typing import ClassVar, Final, NamedTuple, Protocol, Self, TypeVar
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from tasks.evidence.encoding import decode_base64, encode_base64
 from tasks.evidence.reasons import (
@@ -30,6 +30,18 @@ _SIGNATURE_PREFIX: Final = "\u2014 "
 _KEY_ID_SIZE: Final = 4
 _PUBLIC_KEY_SIZE: Final = 32
 _TIMESTAMP_SIZE: Final = 8
+
+
+class SigningKey(Protocol):
+    """An Ed25519 private key, wherever it is kept. `cryptography`'s `Ed25519PrivateKey` is one."""
+
+    def sign(self, data: bytes, /) -> bytes:
+        """The 64-byte signature over `data` itself (PureEdDSA, RFC 8032)."""
+        ...
+
+    def public_key(self) -> Ed25519PublicKey:
+        """The key that verifies it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +103,13 @@ class CosignatureVerifier(NoteVerifier):
         return _is_signed(self.public_key, signature[_TIMESTAMP_SIZE:], _cosigned_message(text, timestamp))
 
 
+_V = TypeVar("_V", bound=NoteVerifier)
+
+
 class NoteSigner:
     """A log's private key."""
 
-    def __init__(self, name: str, private_key: Ed25519PrivateKey) -> None:
+    def __init__(self, name: str, private_key: SigningKey) -> None:
         """Hold `private_key` under the key name `name`.
 
         Raises:
@@ -116,7 +131,7 @@ class NoteSigner:
 class CosignatureSigner:
     """A witness's private key."""
 
-    def __init__(self, name: str, private_key: Ed25519PrivateKey) -> None:
+    def __init__(self, name: str, private_key: SigningKey) -> None:
         """Hold `private_key` under the key name `name`.
 
         Raises:
@@ -165,19 +180,48 @@ def open_note(note: bytes, verifiers: Sequence[NoteVerifier]) -> OpenedNote:
         VerificationError: `malformed-note`; `checkpoint-signature-bad` when the signature of a known
             key does not fit; `checkpoint-unknown-key` when no known key signed.
     """
+    text, signatures = _known_signatures(note, verifiers)
+    if not signatures:
+        raise failure(CHECKPOINT_UNKNOWN_KEY, "the note bears no signature of a known key")
+    return OpenedNote(text, tuple(dict.fromkeys(verifier for verifier, _ in signatures)))
+
+
+def cosigned_at(note: bytes, witnesses: Sequence[CosignatureVerifier]) -> dict[CosignatureVerifier, int]:
+    """When each witness that cosigned a note saw it, in Unix seconds; of several cosignatures, the latest.
+
+    Raises:
+        VerificationError: `malformed-note`; `checkpoint-signature-bad`.
+    """
+    _, signatures = _known_signatures(note, witnesses)
+    seen: dict[CosignatureVerifier, int] = {}
+    for verifier, signature in signatures:
+        time = int.from_bytes(signature[:_TIMESTAMP_SIZE], "big")
+        seen[verifier] = max(time, seen.get(verifier, 0))
+    return seen
+
+
+def signature_count(note: bytes, name: str) -> int:
+    """How many signatures a note bears under a key name, of known keys or not.
+
+    Raises:
+        VerificationError: `malformed-note`.
+    """
+    return sum(signer == name for signer, _ in _split_note(note)[1])
+
+
+def _known_signatures(note: bytes, verifiers: Sequence[_V]) -> tuple[str, list[tuple[_V, bytes]]]:
+    """Text, and the signatures of `verifiers` without their key ids; each of them fits."""
     text, signatures = _split_note(note)
     known = {(verifier.name, verifier.key_id): verifier for verifier in verifiers}
-    signers: dict[NoteVerifier, None] = {}
+    found: list[tuple[_V, bytes]] = []
     for name, signature in signatures:
         verifier = known.get((name, signature[:_KEY_ID_SIZE]))
         if verifier is None:
             continue
         if not verifier.verify(text, signature[_KEY_ID_SIZE:]):
             raise failure(CHECKPOINT_SIGNATURE_BAD, f"the signature of {verifier.name} does not fit the text")
-        signers[verifier] = None
-    if not signers:
-        raise failure(CHECKPOINT_UNKNOWN_KEY, "the note bears no signature of a known key")
-    return OpenedNote(text, tuple(signers))
+        found.append((verifier, signature[_KEY_ID_SIZE:]))
+    return text, found
 
 
 def _split_note(note: bytes) -> tuple[str, list[tuple[str, bytes]]]:

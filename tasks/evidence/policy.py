@@ -1,19 +1,25 @@
 """Trust policies: C2SP tlog-policy. Which logs may sign, and which witnesses must have seen a checkpoint.
 
 A policy is the auditor's own file: trust comes from it and from nowhere in the store.
+
+A log may have several keys, one `log` line each: while keys are rotated, and for the checkpoints before.
+One line is an extension of ours, `log-up-to <size> <vkey>`: a key that was compromised later, trusted for
+checkpoints of at most that size. Other tools refuse a policy with it, which is the safe way to not know it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from tasks.errors import VerificationError
 from tasks.evidence.checkpoint import Checkpoint, parse_checkpoint
-from tasks.evidence.note import CosignatureVerifier, NoteVerifier, open_note
+from tasks.evidence.note import CosignatureVerifier, NoteVerifier, cosigned_at, open_note
 from tasks.evidence.reasons import (
+    CHECKPOINT_BEYOND_LIMIT,
     CHECKPOINT_UNKNOWN_KEY,
     MALFORMED_POLICY,
     WITNESS_QUORUM_MISSING,
@@ -22,10 +28,12 @@ from tasks.evidence.reasons import (
 
 MAX_POLICY_BYTES: Final = 1 << 16
 NO_QUORUM: Final = "none"
+WITNESSES: Final = "witnesses"
 
 _BLANKS: Final = re.compile(r"[ \t]+")
 _FORBIDDEN: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _COUNT: Final = re.compile(r"[1-9][0-9]{0,4}")
+_SIZE: Final = re.compile(r"0|[1-9][0-9]{0,14}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,33 +53,95 @@ class Policy:
         witnesses: by their name in the policy.
         groups: by name, each after its members.
         quorum: name of a witness or group, or `none`.
+        limits: for keys that are not trusted without end, the largest size that they may sign.
     """
 
     logs: tuple[NoteVerifier, ...]
     witnesses: Mapping[str, CosignatureVerifier]
     groups: Mapping[str, Group]
     quorum: str
+    limits: Mapping[NoteVerifier, int] = field(default_factory=dict)
 
     def open_checkpoint(self, note: bytes) -> Checkpoint:
         """The checkpoint of a note that satisfies this policy.
 
         Raises:
             VerificationError: as `open_note` and `parse_checkpoint`; `checkpoint-unknown-key` when no
-                trusted log of that origin signed; `witness-quorum-missing`.
+                trusted log of that origin signed; `checkpoint-beyond-limit` when those that did are not
+                trusted that far; `witness-quorum-missing`.
         """
-        text, signers = open_note(note, [*self.logs, *self.witnesses.values()])
-        checkpoint = parse_checkpoint(text)
-        if not any(log in signers and log.name == checkpoint.origin for log in self.logs):
-            raise failure(CHECKPOINT_UNKNOWN_KEY, "no log of the policy signed under the note's origin")
-        if not self._has_quorum({name for name, key in self.witnesses.items() if key in signers}):
+        checkpoint = self.open_signed(note)
+        if self.asks_for_witnesses and self.witnessed_at(note) is None:
             raise failure(WITNESS_QUORUM_MISSING, f"the quorum {self.quorum} has not cosigned")
         return checkpoint
+
+    def open_signed(self, note: bytes) -> Checkpoint:
+        """The checkpoint of a note that a trusted log signed, whether or not witnesses have seen it.
+
+        Raises:
+            VerificationError: as `open_checkpoint`, without `witness-quorum-missing`.
+        """
+        return self._open(note)[0]
+
+    def signed_by(self, note: bytes) -> tuple[NoteVerifier, ...]:
+        """The keys of the note's log that signed it and are trusted that far; raises as `open_signed`."""
+        return self._open(note)[1]
+
+    def _open(self, note: bytes) -> tuple[Checkpoint, tuple[NoteVerifier, ...]]:
+        text, signers = open_note(note, [*self.logs, *self.witnesses.values()])
+        checkpoint = parse_checkpoint(text)
+        keys = [log for log in self.logs if log in signers and log.name == checkpoint.origin]
+        if not keys:
+            raise failure(CHECKPOINT_UNKNOWN_KEY, "no log of the policy signed under the note's origin")
+        keys = [log for log in keys if checkpoint.size <= self.limits.get(log, checkpoint.size)]
+        if not keys:
+            raise failure(CHECKPOINT_BEYOND_LIMIT, f"the key is not trusted up to size {checkpoint.size}")
+        return checkpoint, tuple(keys)
+
+    @property
+    def asks_for_witnesses(self) -> bool:
+        """Whether a signature of the log alone is not enough."""
+        return self.quorum != NO_QUORUM
+
+    def witnessed_at(self, note: bytes) -> int | None:
+        """The latest time, in Unix seconds, from which on a quorum has cosigned; None without a quorum.
+
+        Raises:
+            VerificationError: `malformed-note`; `checkpoint-signature-bad`.
+        """
+        times = cosigned_at(note, list(self.witnesses.values()))
+        for since in sorted(times.values(), reverse=True):
+            if self._has_quorum({n for n, key in self.witnesses.items() if times.get(key, -1) >= since}):
+                return since
+        return None
 
     def _has_quorum(self, seen: set[str]) -> bool:
         for name, group in self.groups.items():
             if sum(member in seen for member in group.members) >= group.threshold:
                 seen.add(name)
         return self.quorum == NO_QUORUM or self.quorum in seen
+
+
+def policy_text(
+    log_keys: Sequence[str],
+    witnesses: Mapping[str, tuple[str, str]] | None = None,
+    threshold: int | None = None,
+    limits: Mapping[str, int] = MappingProxyType({}),
+) -> str:
+    """A policy that trusts some logs and asks for some of the witnesses.
+
+    Args:
+        log_keys: vkeys of the logs.
+        witnesses: vkey and URL by name.
+        threshold: how many must have cosigned; None asks for all.
+        limits: vkey -> largest size that it may sign, for keys that were compromised.
+    """
+    logs = [f"log-up-to {limits[key]} {key}\n" if key in limits else f"log {key}\n" for key in log_keys]
+    if not witnesses:
+        return "".join([*logs, f"quorum {NO_QUORUM}\n"])
+    members = [f"witness {name} {vkey} {url}\n" for name, (vkey, url) in witnesses.items()]
+    group = f"group {WITNESSES} {threshold or 'all'} {' '.join(witnesses)}\n"
+    return "".join([*logs, *members, group, f"quorum {WITNESSES}\n"])
 
 
 def parse_policy(text: str | bytes) -> Policy:
@@ -107,11 +177,16 @@ class _Draft:
     groups: dict[str, Group] = field(default_factory=dict)
     grouped: set[str] = field(default_factory=set)
     quorum: str | None = None
+    limits: dict[NoteVerifier, int] = field(default_factory=dict)
 
     def add(self, keyword: str, *words: str) -> None:
         match keyword, words:
             case "log", (vkey,) | (vkey, _):
                 self._log(NoteVerifier.from_vkey(vkey))
+            case "log-up-to", (size, vkey) | (size, vkey, _) if _SIZE.fullmatch(size):
+                key = NoteVerifier.from_vkey(vkey)
+                self._log(key)
+                self.limits[key] = int(size)
             case "witness", (name, vkey) | (name, vkey, _):
                 self._witness(name, CosignatureVerifier.from_vkey(vkey))
             case "group", (name, threshold, *members) if members:
@@ -124,7 +199,7 @@ class _Draft:
     def finish(self) -> Policy:
         if self.quorum is None:
             raise failure(MALFORMED_POLICY, "there is no quorum line; write `quorum none` to ask for none")
-        return Policy(tuple(self.logs), self.witnesses, self.groups, self.quorum)
+        return Policy(tuple(self.logs), self.witnesses, self.groups, self.quorum, self.limits)
 
     def _log(self, key: NoteVerifier) -> None:
         if key.public_key in {log.public_key for log in self.logs}:

@@ -28,6 +28,7 @@ INCLUSION_PROOF_BAD: Final = "inclusion-proof-bad"
 CONSISTENCY_PROOF_BAD: Final = "consistency-proof-bad"
 CHECKPOINT_UNKNOWN_KEY: Final = "checkpoint-unknown-key"
 CHECKPOINT_SIGNATURE_BAD: Final = "checkpoint-signature-bad"
+CHECKPOINT_BEYOND_LIMIT: Final = "checkpoint-beyond-limit"
 WITNESS_QUORUM_MISSING: Final = "witness-quorum-missing"
 RECORD_CHANGED: Final = "record-changed"
 FILE_ROOT_MISMATCH: Final = "file-root-mismatch"
@@ -67,6 +68,10 @@ _CODES: Final = {
     ),
     CHECKPOINT_UNKNOWN_KEY: ("no log that the policy trusts has signed the checkpoint", _POLICY),
     CHECKPOINT_SIGNATURE_BAD: ("a signature under a trusted key does not fit the checkpoint", _AGAIN),
+    CHECKPOINT_BEYOND_LIMIT: (
+        "the checkpoint is larger than the size up to which the policy trusts its key",
+        "Ask for a checkpoint or proof of the log that continues this one: this log's key was compromised.",
+    ),
     WITNESS_QUORUM_MISSING: (
         "too few of the policy's witnesses have cosigned the checkpoint",
         "Wait for a cosigned checkpoint, or ask the log's owner why its witnesses do not sign.",

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 from tasks.errors import VerificationError
 from tasks.evidence import merkle
-from tasks.evidence.checkpoint import Checkpoint
-from tasks.evidence.note import NoteVerifier
+from tasks.evidence.checkpoint import Checkpoint, parse_checkpoint
+from tasks.evidence.note import NoteVerifier, open_note
+from tasks.evidence.policy import Policy
 from tasks.evidence.tiles import TileReader
 from tasks.log import reader
+from tasks.log.cosign import newest_witnessed
 from tasks.storage.protocol import ObjectStore
 
-VerifierOf = Callable[[int], NoteVerifier]
+VerifiersOf = Callable[[int], Sequence[NoteVerifier]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,8 @@ class SignedLog:
         year: the shard.
         checkpoint: opened under our own key.
         note: the signed checkpoint, verbatim.
-        verifier: the key that signed it.
+        verifier: the key that signed it; the newest, if there are two.
+        verifiers: all keys that signed this log since it began.
         tiles: reads the log up to the checkpoint.
     """
 
@@ -32,6 +35,7 @@ class SignedLog:
     checkpoint: Checkpoint
     note: bytes
     verifier: NoteVerifier
+    verifiers: tuple[NoteVerifier, ...]
     tiles: TileReader
 
     def entries(self) -> Sequence[bytes]:
@@ -50,21 +54,36 @@ class SignedLog:
         return entries
 
 
-def open_log(store: ObjectStore, year: int, verifier: NoteVerifier) -> SignedLog | None:
+def open_log(
+    store: ObjectStore, year: int, verifiers: Sequence[NoteVerifier], witnesses: Policy | None = None
+) -> SignedLog | None:
     """The log of a year, or None when nothing was signed yet.
 
+    Args:
+        store: where the log lies.
+        year: the shard.
+        verifiers: the log's keys.
+        witnesses: a policy; when it asks for witnesses, their newest checkpoint is taken, not the log's own.
+
     Raises:
-        VerificationError: its newest checkpoint is not signed by `verifier`.
+        VerificationError: its newest checkpoint is signed by none of `verifiers`.
     """
-    newest = reader.newest_checkpoint(store, year, verifier)
-    if newest is None:
+    if witnesses is not None and witnesses.asks_for_witnesses:
+        witnessed = newest_witnessed(store, year, witnesses)
+        note = None if witnessed is None else witnessed[0]
+    else:
+        note = reader.newest_note(store, year)
+    if note is None:
         return None
-    checkpoint, note = newest
+    checkpoint = parse_checkpoint(open_note(note, verifiers).text)
     tiles = TileReader(reader.tile_source(store, year), checkpoint.size)
-    return SignedLog(year, checkpoint, note, verifier, tiles)
+    verifier = open_note(note, verifiers).signers[-1]
+    return SignedLog(year, checkpoint, note, verifier, tuple(verifiers), tiles)
 
 
-def open_logs(store: ObjectStore, verifier_of: VerifierOf) -> list[SignedLog]:
-    """The logs of all years that have a checkpoint, oldest first."""
-    opened = (open_log(store, year, verifier_of(year)) for year in reader.shards(store))
+def open_logs(
+    store: ObjectStore, verifiers_of: VerifiersOf, witnesses: Policy | None = None
+) -> list[SignedLog]:
+    """The logs of all years that have a checkpoint, oldest first; see `open_log`."""
+    opened = (open_log(store, year, verifiers_of(year), witnesses) for year in reader.shards(store))
     return [log for log in opened if log is not None]

@@ -11,7 +11,7 @@ from tasks.evidence.entry import SealEntry, parse_entry
 from tasks.evidence.paths import RecordId, parse_record_id
 from tasks.evidence.policy import NO_QUORUM, Policy
 from tasks.evidence.proof import RecordProof, build, check
-from tasks.export.log import SignedLog, VerifierOf, open_log
+from tasks.export.log import SignedLog, VerifiersOf, open_log
 from tasks.export.rows import read_row
 from tasks.log import reader
 from tasks.storage.protocol import ObjectStore
@@ -48,7 +48,9 @@ class _Place:
     file: int
 
 
-def prove(store: ObjectStore, text: str, verifier_of: VerifierOf) -> ProvenRecord:
+def prove(
+    store: ObjectStore, text: str, verifiers_of: VerifiersOf, witnesses: Policy | None = None
+) -> ProvenRecord:
     """Prove one record against the newest checkpoint of its log.
 
     The proof is checked before it is returned, so a file that does not prove is never handed out.
@@ -56,14 +58,15 @@ def prove(store: ObjectStore, text: str, verifier_of: VerifierOf) -> ProvenRecor
     Args:
         store: where the log and the sealed files lie.
         text: the record id.
-        verifier_of: year -> the key that signs that year's log.
+        verifiers_of: year -> the keys of that year's log.
+        witnesses: a policy; when it asks for witnesses, the proof goes to a checkpoint that they cosigned.
 
     Raises:
         NotFoundError: no sealed file has this id, the file has no such row, or no checkpoint covers it yet.
         VerificationError: the id is malformed, or what is stored is not what was sealed.
     """
     wanted = parse_record_id(text)
-    place = _locate(store, wanted, verifier_of)
+    place = _locate(store, wanted, verifiers_of, witnesses)
     facts = place.entry["files"][place.file]
     if wanted.row >= facts["rows"]:
         raise NotFoundError(
@@ -98,10 +101,12 @@ def prove(store: ObjectStore, text: str, verifier_of: VerifierOf) -> ProvenRecor
     )
 
 
-def _locate(store: ObjectStore, wanted: RecordId, verifier_of: VerifierOf) -> _Place:
+def _locate(
+    store: ObjectStore, wanted: RecordId, verifiers_of: VerifiersOf, witnesses: Policy | None
+) -> _Place:
     """The entry that names the record's file; the newest year is looked at first."""
     for year in reversed(reader.shards(store)):
-        log = open_log(store, year, verifier_of(year))
+        log = open_log(store, year, verifiers_of(year), witnesses)
         signed = enumerate(log.tiles.entries()) if log is not None else iter(())
         for index, data, entry, file in _naming(signed, wanted):
             if log is not None:

@@ -1,15 +1,14 @@
-"""The interface between the pipeline and whoever keeps the keys.
+"""The interfaces between the pipeline and whoever keeps the keys.
 
-A keyring that stands on a key management service implements the same three methods; callers name a
-purpose and an epoch and never see how the key was made.
+Callers name a purpose and an epoch, or a log, and never see how the key was made. Where signing keys are kept
+is a matter of its own, `SigningKeys`: files, a key management service, a hardware module.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
-if TYPE_CHECKING:
-    from tasks.evidence.note import NoteSigner
+from tasks.evidence.note import NoteSigner, SigningKey
 
 KEY_BYTES = 32
 
@@ -35,13 +34,34 @@ class Keyring(Protocol):
         ...
 
     def signer(self, name: str) -> NoteSigner:
-        """The signer of the log whose origin is `name`.
+        """The newest key of the log whose origin is `name`.
 
         Raises:
             KeyUnavailableError: there is no such key, or it cannot be had.
         """
         ...
 
-    def new_signer(self, name: str) -> NoteSigner:
-        """The signer of a log that begins now; its key is made if there is none."""
+    def signers(self, name: str) -> tuple[NoteSigner, ...]:
+        """All keys that the log was given since it began, oldest first; raises as `signer`."""
+        ...
+
+    def new_signer(self, name: str, number: int = 0) -> NoteSigner:
+        """Key `number` of a log, 0 being the one that it begins with; made if there is none."""
+        ...
+
+
+class SigningKeys(Protocol):
+    """Where signing keys are kept, by label (letters, digits, `.`, `_`, `-`)."""
+
+    def find(self, label: str) -> SigningKey | None:
+        """The key, or None if there is none.
+
+        Raises:
+            KeyUnavailableError: it cannot be had, or it is no Ed25519 key.
+            KeyServiceUnreachableError: nobody answers now.
+        """
+        ...
+
+    def create(self, label: str) -> SigningKey:
+        """The key, made if there is none; raises as `find`."""
         ...

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from tasks.errors import NotFoundError
 from tasks.evidence import paths
 from tasks.evidence.checkpoint import Checkpoint, parse_checkpoint
+from tasks.evidence.entry import RecoveryEntry
+from tasks.evidence.keys import recovery_entry
 from tasks.evidence.note import NoteVerifier, open_note
 from tasks.evidence.tiles import TileReader
 from tasks.storage.protocol import ObjectStore
@@ -16,8 +18,25 @@ FIRST_YEAR = 2026  # no log of this format is older
 
 def shards(store: ObjectStore) -> list[int]:
     """Years that have a log, oldest first. Costs one small request a year, however large the logs are."""
-    years = range(FIRST_YEAR, store.now().year + 1)
-    return [year for year in years if has_shard(store, year)]
+    newest = newest_shard(store)
+    years = range(FIRST_YEAR, newest)
+    return [year for year in [*years, newest] if has_shard(store, year)]
+
+
+def newest_shard(store: ObjectStore) -> int:
+    """The log in which entries are sealed now: this year's, or a later number after a recovery."""
+    year = store.now().year
+    while has_shard(store, year + 1):
+        year += 1
+    return year
+
+
+def recovery(store: ObjectStore, year: int) -> RecoveryEntry | None:
+    """The genesis entry of the log that took this one's place, if this one's key was compromised."""
+    try:
+        return recovery_entry(store.read(paths.sequence(year + 1, 0)))
+    except NotFoundError:
+        return None
 
 
 def has_shard(store: ObjectStore, year: int) -> bool:
@@ -35,8 +54,12 @@ def tile_source(store: ObjectStore, year: int) -> Callable[[str], bytes]:
 def newest_note(store: ObjectStore, year: int) -> bytes | None:
     """The newest signed checkpoint, or None before the first one.
 
-    The pointer may lag behind (a process died between the two writes), so the listing decides.
+    The pointer may lag behind (a process died between the two writes), so the listing decides. A log whose
+    key was compromised ends with the last good checkpoint, whatever else lies there.
     """
+    closing = recovery(store, year)
+    if closing is not None:
+        return closing["previous_shard"].encode()
     after = ""
     try:
         pointer = store.read(paths.checkpoint(year))
@@ -48,15 +71,29 @@ def newest_note(store: ObjectStore, year: int) -> bytes | None:
 
 
 def newest_checkpoint(
-    store: ObjectStore, year: int, verifier: NoteVerifier
+    store: ObjectStore, year: int, *verifiers: NoteVerifier
 ) -> tuple[Checkpoint, bytes] | None:
-    """The newest checkpoint under our own key, with its note.
+    """The newest checkpoint under one of our own keys, with its note.
 
     Raises:
-        VerificationError: the note is not signed by `verifier`.
+        VerificationError: the note is signed by none of `verifiers`.
     """
     note = newest_note(store, year)
-    return None if note is None else (parse_checkpoint(open_note(note, [verifier]).text), note)
+    return None if note is None else (parse_checkpoint(open_note(note, verifiers).text), note)
+
+
+def newest_cosigned(store: ObjectStore, year: int) -> bytes | None:
+    """The newest checkpoint that a quorum of witnesses has cosigned, or None when there is none."""
+    try:
+        near = paths.cosigned_at(year, max(0, _claimed_size(store.read(paths.checkpoint(year))) - 1))
+    except NotFoundError:
+        return None
+    # The newest one is nearly always that of the pointer; only after an outage all have to be listed.
+    for after in (near, ""):
+        found = [info.path for info in store.list(paths.cosigned_prefix(year), start_after=after)]
+        if found:
+            return store.read(found[-1])
+    return None
 
 
 def integrated(store: ObjectStore, year: int) -> int:
@@ -66,13 +103,14 @@ def integrated(store: ObjectStore, year: int) -> int:
 
 
 def entries(store: ObjectStore, year: int, start: int) -> Iterator[tuple[int, bytes]]:
-    """Index and bytes of every entry from `start` to the end of the sequence."""
+    """Index and bytes of every entry from `start` to the end of the sequence, or of what is to be believed."""
     size, index = integrated(store, year), start
     if start < size:
         for data in TileReader(tile_source(store, year), size).entries(start):
             yield index, data
             index += 1
-    yield from sequence(store, year, index)
+    if recovery(store, year) is None:
+        yield from sequence(store, year, index)
 
 
 def sequence(store: ObjectStore, year: int, start: int) -> Iterator[tuple[int, bytes]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tasks.errors import VerificationError
 from tasks.evidence import merkle, paths
-from tasks.evidence.entry import Entry, GenesisEntry, SealEntry, parse_entry
+from tasks.evidence.entry import Entry, GenesisEntry, RecoveryEntry, SealEntry, parse_entry
 from tasks.verify import reasons
 from tasks.verify.report import Findings
 
@@ -13,7 +13,7 @@ class Chain:
     """Follows the entries of one log in their order."""
 
     def __init__(self, year: int, origin: str | None, findings: Findings) -> None:
-        self.genesis: GenesisEntry | None = None
+        self.genesis: GenesisEntry | RecoveryEntry | None = None
         self._year, self._origin, self._findings = year, origin, findings
         self._last: dict[str, tuple[int, int, str]] = {}
         self._broken = False
@@ -40,7 +40,7 @@ class Chain:
             self._take_seal(index, entry, merkle.leaf_hash(data).hex(), path)
         return entry
 
-    def _take_genesis(self, entry: GenesisEntry, path: str) -> None:
+    def _take_genesis(self, entry: GenesisEntry | RecoveryEntry, path: str) -> None:
         self.genesis = entry
         if self._origin is not None and entry["origin"] != self._origin:
             sentence = "The genesis entry names another origin than the signed checkpoint."

@@ -39,7 +39,10 @@ class FixedKeyring:
     def key_id(self, purpose: Purpose, epoch: str = "") -> str:
         return f"{purpose}/{epoch}" if epoch else purpose
 
-    def new_signer(self, name: str) -> NoteSigner:
+    def signers(self, name: str) -> tuple[NoteSigner, ...]:
+        return (self.signer(name),)
+
+    def new_signer(self, name: str, number: int = 0) -> NoteSigner:
         return self.signer(name)
 
     def signer(self, name: str) -> NoteSigner:

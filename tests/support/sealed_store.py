@@ -29,9 +29,9 @@ def signer(year: int = YEAR) -> NoteSigner:
     return NoteSigner(f"audit.example/test/{year}", private_key(f"export {year}"))
 
 
-def verifier_of(year: int) -> NoteVerifier:
-    """The public key of a year's log."""
-    return signer(year).verifier
+def verifiers_of(year: int) -> tuple[NoteVerifier, ...]:
+    """The public keys of a year's log."""
+    return (signer(year).verifier,)
 
 
 SIGNER = signer()

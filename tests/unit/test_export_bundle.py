@@ -24,7 +24,7 @@ from tasks.export.report import render_report
 from tasks.storage.local import LocalStore
 from tasks.verify import Verdict, ZipReader, verify
 from tests.support.auditor import auditor
-from tests.support.sealed_store import SEALED_AT, SIGNER, YEAR, SealedStore, verifier_of
+from tests.support.sealed_store import SEALED_AT, SIGNER, YEAR, SealedStore, verifiers_of
 from tests.support.shared import SHARED
 
 POLICY = Policy((SIGNER.verifier,), {}, {}, "none")
@@ -56,7 +56,7 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> SealedStore:
 
 
 def export(sealed: SealedStore, target: Path, framework: str | None = None) -> Exported:
-    return export_bundle(sealed.store, target, *MONTH, verifier_of, framework_name=framework)
+    return export_bundle(sealed.store, target, *MONTH, verifiers_of, framework_name=framework)
 
 
 @pytest.fixture(scope="module")
@@ -196,8 +196,8 @@ def test_a_period_that_spans_two_logs_brings_both_and_their_chain(tmp_path: Path
         sealed.add("gateway", day)
         sealed.sign()
     target = tmp_path / "evidence.zip"
-    export_bundle(store, target, date(2026, 12, 31), date(2027, 1, 1), verifier_of)
-    policy = parse_policy("".join(f"log {verifier_of(y).vkey}\n" for y in (2026, 2027)) + "quorum none\n")
+    export_bundle(store, target, date(2026, 12, 31), date(2027, 1, 1), verifiers_of)
+    policy = parse_policy("".join(f"log {verifiers_of(y)[0].vkey}\n" for y in (2026, 2027)) + "quorum none\n")
     result = verify(ZipReader(target), policy)
     assert result.ok
     assert not result.findings
@@ -206,7 +206,7 @@ def test_a_period_that_spans_two_logs_brings_both_and_their_chain(tmp_path: Path
 
 def test_a_period_without_evidence_is_said_and_writes_nothing(sealed: SealedStore, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="2020-01-01") as caught:
-        export_bundle(sealed.store, tmp_path / "e.zip", date(2020, 1, 1), date(2020, 1, 2), verifier_of)
+        export_bundle(sealed.store, tmp_path / "e.zip", date(2020, 1, 1), date(2020, 1, 2), verifiers_of)
     assert caught.value.next_step
     assert not list(tmp_path.iterdir())
 

@@ -16,7 +16,7 @@ from tasks.evidence.tlog_proof import parse_tlog_proof
 from tasks.export.prove import ProvenRecord, prove
 from tasks.seal.leaves import ROW_GROUP
 from tasks.storage.local import LocalStore
-from tests.support.sealed_store import SIGNER, SealedStore, verifier_of
+from tests.support.sealed_store import SIGNER, SealedStore, verifiers_of
 from tests.support.shared import SHARED
 
 DAY = date(2026, 11, 1)
@@ -71,7 +71,7 @@ def checked(proven: ProvenRecord) -> proof.RecordProof:
 
 @pytest.mark.parametrize("row", [0, ROW_GROUP - 1, ROW_GROUP, ROW_GROUP + 9])
 def test_any_row_of_a_file_of_several_row_groups_is_proven(large: SealedStore, row: int) -> None:
-    parsed = checked(prove(large.store, record_id(large, 1, row), verifier_of))
+    parsed = checked(prove(large.store, record_id(large, 1, row), verifiers_of))
     assert parsed.record["_line"] == row + 1
     assert parsed.record["actor"] == f"psn:{row}"
     assert parsed.index == 2
@@ -81,40 +81,40 @@ def test_the_proof_reads_one_row_group_by_ranges(large: SealedStore) -> None:
     store = large.store
     assert isinstance(store, MeteredStore)
     store.ranged = store.whole = 0
-    prove(store, record_id(large, 1, ROW_GROUP + 3), verifier_of)
+    prove(store, record_id(large, 1, ROW_GROUP + 3), verifiers_of)
     assert store.whole == 0
     assert store.ranged < large.sealed[1].entry["files"][0]["bytes"] / 2
 
 
 def test_a_record_is_proven_under_the_newest_checkpoint(small: SealedStore) -> None:
-    before = prove(small.store, record_id(small, 0, 3), verifier_of)
+    before = prove(small.store, record_id(small, 0, 3), verifiers_of)
     small.add("gateway", DAY, 2)
-    after = prove(small.sign().store, record_id(small, 0, 3), verifier_of)
+    after = prove(small.sign().store, record_id(small, 0, 3), verifiers_of)
     assert (before.size, after.size) == (2, 3)
     assert checked(before).record == checked(after).record
 
 
 def test_an_unknown_id_says_where_ids_come_from(small: SealedStore) -> None:
     with pytest.raises(NotFoundError, match="no sealed file") as caught:
-        prove(small.store, f"{'0' * 32}-0", verifier_of)
+        prove(small.store, f"{'0' * 32}-0", verifiers_of)
     assert "indelible query" in caught.value.next_step
 
 
 def test_a_row_beyond_the_file_is_not_found(small: SealedStore) -> None:
     with pytest.raises(NotFoundError, match="7 rows"):
-        prove(small.store, record_id(small, 0, 7), verifier_of)
+        prove(small.store, record_id(small, 0, 7), verifiers_of)
 
 
 @pytest.mark.parametrize("text", ["", "abc", f"{'0' * 32}-01", f"{'A' * 32}-1", f"{'0' * 32}-1 "])
 def test_a_malformed_id_is_refused(small: SealedStore, text: str) -> None:
     with pytest.raises(VerificationError, match="malformed-record-id"):
-        prove(small.store, text, verifier_of)
+        prove(small.store, text, verifiers_of)
 
 
 def test_a_record_that_no_checkpoint_covers_yet_is_not_handed_out(small: SealedStore) -> None:
     small.add("gateway", DAY, 4)
     with pytest.raises(NotFoundError, match="no checkpoint covers it yet") as caught:
-        prove(small.store, record_id(small, 1, 0), verifier_of)
+        prove(small.store, record_id(small, 1, 0), verifiers_of)
     assert "deliver" in caught.value.next_step
 
 
@@ -127,7 +127,7 @@ def test_a_changed_file_never_gives_a_wrong_proof(small: SealedStore, tmp_path: 
         damaged[position] ^= 0x10
         path.write_bytes(damaged)
         try:
-            proven = prove(small.store, record_id(small, 0, 2), verifier_of)
+            proven = prove(small.store, record_id(small, 0, 2), verifiers_of)
         except VerificationError:
             refused += 1
         else:
@@ -139,13 +139,13 @@ def test_a_log_of_another_key_is_refused(small: SealedStore) -> None:
     from tests.support.logs import MemoryLog
 
     with pytest.raises(VerificationError, match="checkpoint-unknown-key"):
-        prove(small.store, record_id(small, 0, 0), lambda _: MemoryLog().signer.verifier)
+        prove(small.store, record_id(small, 0, 0), lambda _: (MemoryLog().signer.verifier,))
 
 
 def test_an_outside_verifier_accepts_the_proof_and_rejects_another_entry(
     small: SealedStore, tmp_path: Path
 ) -> None:
-    proven = prove(small.store, record_id(small, 0, 1), verifier_of)
+    proven = prove(small.store, record_id(small, 0, 1), verifiers_of)
     file, entry = tmp_path / "record.proof", tmp_path / "entry"
     file.write_bytes(proven.data)
     extra = parse_tlog_proof(proven.data).extra

@@ -96,3 +96,20 @@ def test_each_log_has_a_key_of_its_own(tmp_path: Path) -> None:
     assert signer.vkey.startswith(f"{LOG}+")
     assert signer.verifier.public_key != other.verifier.public_key
     assert FileKeyring(tmp_path).signer(LOG).vkey == signer.vkey
+
+
+def test_later_keys_of_a_log_are_numbered_and_come_after_its_first(tmp_path: Path) -> None:
+    keyring = FileKeyring.create(tmp_path)
+    first, second = keyring.new_signer(LOG), keyring.new_signer(LOG, 1)
+    assert [key.vkey for key in keyring.signers(LOG)] == [first.vkey, second.vkey]
+    assert keyring.signer(LOG).vkey == second.vkey
+    assert (tmp_path / "signing-log.example_2026-2.pem").exists()
+    assert keyring.new_signer(LOG, 1).vkey == second.vkey
+
+
+def test_a_key_that_another_process_made_is_found_without_a_restart(tmp_path: Path) -> None:
+    keyring = FileKeyring.create(tmp_path)
+    keyring.new_signer(LOG)
+    assert len(keyring.signers(LOG)) == 1
+    FileKeyring(tmp_path).new_signer(LOG, 1)
+    assert len(keyring.signers(LOG)) == 2
