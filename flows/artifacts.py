@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from prefect.artifacts import create_markdown_artifact
@@ -189,9 +189,22 @@ def _proof(checkpoint: CheckpointReceipt, store: ObjectStore) -> str:
         ("size", f"{checkpoint.size:,} entries{'' if checkpoint.advanced else ' (unchanged)'}"),
         ("root", f"`{checkpoint.root}`"),
         ("catalog", f"`{checkpoint.catalog}`"),
+        *_confirmed(checkpoint),
         ("store", f"`{store.uri}` {'(WORM)' if store.worm else '(**not WORM**)'}"),
     ]
     return _table(("checkpoint", ""), rows) + "\n\nCheck it yourself:\n\n```\nindelible verify\n```"
+
+
+def _confirmed(checkpoint: CheckpointReceipt) -> Iterator[tuple[str, str]]:
+    """What others say of the checkpoint; nothing where nobody is asked."""
+    if checkpoint.witnessed is not None:
+        yield "witnessed", f"{checkpoint.witnessed:,} entries"
+    for name, problem in checkpoint.unwitnessed.items():
+        yield f"not by {name}", _inline(problem)
+    if checkpoint.timestamped is not None:
+        yield "time-stamped", f"{checkpoint.timestamped:,} entries"
+    if checkpoint.untimestamped:
+        yield "not time-stamped", _inline(checkpoint.untimestamped)
 
 
 def _numbers(counted: Mapping[str, int]) -> list[tuple[str, str]]:

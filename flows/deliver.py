@@ -76,6 +76,11 @@ def deliver(
         artifacts.publish(f"deliver-{source}", text, "Delivery receipt")
     if len(batches) == MAX_BATCHES:
         log.warning("there may be more than %d batches; the next run takes them", MAX_BATCHES)
+    if checkpoint.contradicted:
+        return Failed(
+            name="WitnessContradiction",
+            message="A witness has seen another history of this log. Do not deliver; ask it for its evidence.",
+        )
     return verdict(receipts)
 
 

@@ -15,6 +15,7 @@ from flows.cli.common import AsJson, Endpoint, Store, err, next_step, out, print
 from tasks.errors import UsageError, VerificationError
 from tasks.export.controls import FRAMEWORKS
 from tasks.export.facts import OUTCOMES
+from tasks.verify.printing import outside_lines
 from tasks.verify.report import Report, Verdict
 
 NoRows = Annotated[bool, typer.Option("--no-rows", help="Leave out the rows of the Parquet files.")]
@@ -138,6 +139,8 @@ def _print_report(report: Report, key: str) -> None:
     for shard in report.shards:
         state = "signed" if shard.signed else "[red]not proven[/]"
         out.print(f"log {shard.year}: {shard.size} entries, {state}, root {shard.root or 'none'}")
+        for line in outside_lines(shard):
+            out.print(f"  {line}")
     names = ("objects", "bytes", "drops", "lines", "rows")
     counts = ", ".join(f"{report.counted.get(name, 0):,} {name}" for name in names)
     out.print(f"checked {counts}; trusting {key}")

@@ -412,6 +412,9 @@ def test_proofs_and_bundles_lead_to_a_cosigned_checkpoint(
     report = verify(ZipReader(bundle), policy("w1"))
     assert report.ok, report.findings
     assert report.shards[0].size == 2
+    page = ZipReader(bundle).read("report.html").decode()
+    assert "Whether the witnesses (witness.example/w1) are independent" in page
+    assert "No witness has cosigned" not in page
 
 
 # The service
