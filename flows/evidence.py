@@ -11,27 +11,32 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+from flows import timestamps
+from flows.shards import log_keys
+from flows.trust import own_policy, policy_for
 from flows.wiring import Runtime
 from tasks.errors import NotFoundError, UsageError, VerificationError
 from tasks.evidence import paths
-from tasks.evidence.policy import MAX_POLICY_BYTES, NO_QUORUM, Policy, parse_policy
+from tasks.evidence.policy import MAX_POLICY_BYTES, Policy, parse_policy
 from tasks.export.bundle import Exported, export_bundle
 from tasks.export.files import whole_file
-from tasks.export.log import VerifierOf
+from tasks.export.log import VerifiersOf
 from tasks.export.prove import ProvenRecord, prove
-from tasks.log import reader as log_reader
 from tasks.storage.protocol import ObjectInfo, ObjectStore
 from tasks.verify.report import Findings, Report
 from tasks.verify.tree import Progress, verify
+from tasks.verify.witnessed import Freshness
 
 EXTRA_VERSION = "extra-version"
 DELETE_MARKER = "delete-marker"
 _PREFIXES = (
     paths.CATALOG_PREFIX,
     paths.CONTRACTS_PREFIX,
+    paths.CUSTODY_PREFIX,
     paths.DATA_PREFIX,
     paths.GATE_PREFIX,
     paths.LEDGER_PREFIX,
+    paths.LISTS_PREFIX,
     paths.LOG_PREFIX,
     paths.QUARANTINE_PREFIX,
 )
@@ -97,13 +102,20 @@ def verify_store(
 
     Args:
         runtime: the deployment.
-        policy: whom to trust; None trusts the keyring's own public key and no witness.
+        policy: whom to trust; None trusts the keyring's own public keys and the witnesses of the settings.
         rows: False leaves out the rows of data and quarantine files.
         progress: called with a stage, what is done and how much there is.
     """
     progress("listing versions", 0, 0)
     store = StoreReader(runtime.store)
-    report = verify(store, policy or own_policy(runtime), progress=progress, rows=rows)
+    report = verify(
+        store,
+        policy or own_policy(runtime),
+        progress=progress,
+        rows=rows,
+        freshness=Freshness(int(runtime.store.now().timestamp()), runtime.settings.witness.max_age_s),
+        authority=timestamps.authority(runtime),
+    )
     findings = Findings()
     store.check_versions(findings)
     totals = {
@@ -111,12 +123,6 @@ def verify_store(
         for verdict in {*report.totals, *findings.totals}
     }
     return replace(report, findings=(*report.findings, *findings.listed), totals=totals)
-
-
-def own_policy(runtime: Runtime) -> Policy:
-    """The policy that trusts this deployment's own key, for each year's log, and asks for no witness."""
-    verifiers = [runtime.signer(year).verifier for year in log_reader.shards(runtime.store)]
-    return Policy(tuple(verifiers), {}, {}, NO_QUORUM)
 
 
 def read_policy(path: Path) -> Policy:
@@ -140,7 +146,7 @@ def prove_record(runtime: Runtime, record_id: str, target: Path) -> tuple[Proven
     Returns:
         What it proves, and a policy file of this deployment's key with which it can be checked.
     """
-    proven = prove(runtime.store, record_id, _verifier_of(runtime))
+    proven = prove(runtime.store, record_id, _verifiers_of(runtime), own_policy(runtime))
     with whole_file(target) as file:
         file.write(proven.data)
     return proven, write_policy(runtime, [proven.vkey])
@@ -164,11 +170,12 @@ def export(
         target,
         since,
         until,
-        _verifier_of(runtime),
+        _verifiers_of(runtime),
+        witnesses=own_policy(runtime),
         framework_name=framework,
         progress=progress,
     )
-    return exported, write_policy(runtime, [log.verifier.vkey for log, _ in exported.scope.logs])
+    return exported, write_policy(runtime, [key.vkey for log, _ in exported.scope.logs for key in log.verifiers])
 
 
 def write_policy(runtime: Runtime, vkeys: Sequence[str]) -> Path:
@@ -176,12 +183,12 @@ def write_policy(runtime: Runtime, vkeys: Sequence[str]) -> Path:
     path = runtime.settings.state / "policy"
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as file:
-        file.write("".join([*(f"log {vkey}\n" for vkey in vkeys), "quorum none\n"]).encode())
+        file.write(policy_for(runtime, vkeys).encode())
     return path
 
 
-def _verifier_of(runtime: Runtime) -> VerifierOf:
-    return lambda year: runtime.signer(year).verifier
+def _verifiers_of(runtime: Runtime) -> VerifiersOf:
+    return lambda year: log_keys(runtime, year)
 
 
 def _is_pointer(path: str) -> bool:

@@ -10,11 +10,16 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from flows import holding
+from flows.entries import record_class
+from flows.outside import confirm
 from flows.readiness import check_store
 from flows.receipts import BatchReceipt, CheckpointReceipt
+from flows.sequencer import hand_over, locator, newest_receipt
+from flows.shards import current_shard, integrate, log_until, terms
 from flows.wiring import Runtime
 from tasks.batch import Drop, ReadBatch, RedactedBatch
 from tasks.contracts.model import Contract
@@ -22,9 +27,10 @@ from tasks.errors import AlreadyExistsError, StoreRefusedError
 from tasks.evidence import paths
 from tasks.ingest.listing import list_drops, plan
 from tasks.ingest.read import read_batch
-from tasks.log import reader, writer
+from tasks.log import reader
 from tasks.redact import redact
-from tasks.seal.seal import EntryTooLargeError, OvertakenError, retention_for, seal
+from tasks.retention import solve
+from tasks.seal.seal import EntryTooLargeError, OvertakenError, Retention, seal, store_batch
 from tasks.storage.protocol import Readable
 from tasks.validate import validate
 
@@ -128,6 +134,8 @@ def deliver_batch(
         redacted = _judge(runtime, contract, batch, catalog, hold)
         if landing is not None and all(drop.quarantined == drop.lines for drop in redacted.drops):
             return []
+        if not runtime.settings.sequencer.worker:
+            record_class(runtime, catalog, contract)
         try:
             return [_seal(runtime, contract, redacted, catalog, year, planned)]
         except OvertakenError:
@@ -146,10 +154,13 @@ def deliver_batch(
 def publish(runtime: Runtime, catalog: Catalog) -> CheckpointReceipt:
     """Integrate the log up to its end, and publish the catalog of what is then provable."""
     year = current_shard(runtime)
+    if runtime.settings.sequencer.worker:
+        return newest_receipt(runtime, year)  # a worker has no key to sign with
     now = runtime.store.now()
-    shards = {shard: _integrate(runtime, shard) for shard in reader.shards(runtime.store)}
+    shards = {shard: integrate(runtime, shard) for shard in reader.shards(runtime.store)}
     integrated = shards[year]
     catalog.sync()
+    unheld = holding.keep_up(runtime, catalog, {shard: newest.size for shard, newest in shards.items()})
     path = paths.catalog(year, integrated.size)
     published = next(iter(runtime.store.list(path)), None) is not None
     # Another deployment's runner may have published it: then our own copy is still an older one.
@@ -157,17 +168,19 @@ def publish(runtime: Runtime, catalog: Catalog) -> CheckpointReceipt:
     if not published or not current:
         checkpoints = {shard: (newest.size, newest.note.decode()) for shard, newest in shards.items()}
         data = catalog.publish_to(runtime.catalog_path, runtime.contracts(), checkpoints)
-        until = retention_for(now, runtime.settings.retention.catalog_days, 0).data
+        until = now + timedelta(days=runtime.settings.retention.catalog_days)
         # DuckDB files are not byte-reproducible; of two publishers of one size, the first one's stays.
         with suppress(AlreadyExistsError):
             runtime.store.create(path, data, retain_until=until)
     return CheckpointReceipt(
         shard=year,
-        origin=runtime.signer(year).verifier.name,
+        origin=runtime.origin(year),
         size=integrated.size,
         root=integrated.root,
         advanced=integrated.advanced,
         catalog=path,
+        unheld=unheld,
+        **confirm(runtime, shards, year),
     )
 
 
@@ -183,28 +196,6 @@ def check_clock(runtime: Runtime) -> None:
             f"this machine's clock and the store's differ by {difference:.0f} seconds",
             next_step="Set both by NTP, then run again.",
         )
-
-
-def current_shard(runtime: Runtime) -> int:
-    """The current year's log, opened if need be."""
-    now = runtime.store.now()
-    if not reader.has_shard(runtime.store, now.year):
-        for earlier in reader.shards(runtime.store):
-            _integrate(runtime, earlier)  # the genesis entry embeds the last checkpoint of the year before
-        signer = runtime.keyring.new_signer(runtime.origin(now.year))
-        sealed_at = now.strftime("%Y-%m-%dT%H:%M:%SZ")
-        writer.open_shard(runtime.store, now.year, signer, log_until(runtime), sealed_at=sealed_at)
-    return now.year
-
-
-def _integrate(runtime: Runtime, year: int) -> writer.Integrated:
-    return writer.integrate(runtime.store, year, runtime.signer(year), log_until(runtime))
-
-
-def log_until(runtime: Runtime) -> datetime:
-    """Until when the log must be kept: longer than what any contract asks for its records."""
-    days = _days(runtime, max(contract.retention_days for contract in runtime.contracts()))
-    return retention_for(runtime.store.now(), days, runtime.settings.retention.extra_log_days).log
 
 
 def _without_known(batch: ReadBatch, catalog: Catalog) -> ReadBatch | None:
@@ -240,30 +231,30 @@ def _seal(
     year: int,
     planned: Tail,
 ) -> BatchReceipt:
-    def locate() -> Tail:
-        catalog.sync()
-        tail = catalog.tail(year, contract.source)
-        # At the turn of the year another runner may seal the same drops in the other year's log.
-        if tail.all_years != planned.all_years or runtime.store.now().year != year:
-            raise OvertakenError(f"another runner sealed drops of {contract.source} first, or the year ended")
-        return tail
-
     now = runtime.store.now()
-    days = _days(runtime, contract.retention_days)
+    salt_key = runtime.keyring.secret("salt")
+    until = solve(terms(runtime, contract), "data").until(now)
+    if runtime.settings.sequencer.worker:
+        body = store_batch(
+            batch,
+            contract,
+            runtime.store,
+            salt_key,
+            retain_until=until,
+            sealed_at=now,
+            software=runtime.software,
+        )
+        return BatchReceipt.of(year, hand_over(runtime, catalog, year, planned, body), batch)
     sealed = seal(
         batch,
         contract,
         runtime.store,
-        runtime.keyring.secret("salt"),
+        salt_key,
         year=year,
-        locate=locate,
+        locate=locator(runtime, catalog, year, contract.source, planned.all_years),
         planned_seq=planned.source_seq,
-        retention=retention_for(now, days, runtime.settings.retention.extra_log_days),
+        retention=Retention(until, log_until(runtime)),
         sealed_at=now,
         software=runtime.software,
     )
     return BatchReceipt.of(year, sealed, batch)
-
-
-def _days(runtime: Runtime, contract_days: int) -> int:
-    return runtime.settings.retention.override_days or contract_days

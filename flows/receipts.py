@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from tasks.batch import RedactedBatch, SealedBatch
@@ -56,7 +56,16 @@ class BatchReceipt:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointReceipt:
-    """The signed state after a run."""
+    """The signed state after a run.
+
+    Attributes:
+        unheld: why legal holds in force were not put on what is new; empty when they were.
+        witnessed: entries under the newest checkpoint that a quorum of witnesses has cosigned.
+        unwitnessed: by witness, why it has not cosigned the newest checkpoint.
+        contradicted: a witness has seen another history of this log.
+        timestamped: entries under the newest checkpoint that has a time-stamp token.
+        untimestamped: why the newest checkpoint has none.
+    """
 
     shard: int
     origin: str
@@ -64,6 +73,12 @@ class CheckpointReceipt:
     root: str
     advanced: bool
     catalog: str
+    unheld: str = ""
+    witnessed: int | None = None
+    unwitnessed: Mapping[str, str] = field(default_factory=dict)
+    contradicted: bool = False
+    timestamped: int | None = None
+    untimestamped: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """As JSON values."""

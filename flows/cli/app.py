@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import typer
 
-from flows.cli import demo, evidence, lake, machine, quarantine, run, store
+from flows.cli import (
+    custody,
+    demo,
+    evidence,
+    hold,
+    key,
+    lake,
+    machine,
+    quarantine,
+    retention,
+    run,
+    sequencer,
+    store,
+    witness,
+)
 
 app = typer.Typer(
     name="indelible",
@@ -25,4 +39,10 @@ app.command("prove")(evidence.prove)
 app.command("export")(evidence.export)
 app.command("query")(lake.query)
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(hold.app, name="hold")
+app.add_typer(key.app, name="key")
+app.add_typer(retention.app, name="retention")
 app.add_typer(store.app, name="store")
+app.add_typer(custody.app, name="custody")
+app.add_typer(sequencer.app, name="sequencer")
+app.add_typer(witness.app, name="witness")

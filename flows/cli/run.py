@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from flows import pipeline
+from flows import pipeline, retention, witnessing
 from flows.cli.common import (
     AsJson,
     Endpoint,
@@ -21,7 +21,7 @@ from flows.cli.common import (
     working,
 )
 from flows.receipts import BatchReceipt, CheckpointReceipt
-from tasks.errors import HeldBatchError, UsageError
+from tasks.errors import HeldBatchError, UsageError, VerificationError
 
 Source = Annotated[str, typer.Argument(help="A source that has a contract, for example cloudtrail.")]
 
@@ -37,10 +37,16 @@ def deliver(
     until: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Day after the last.", show_default=False)
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would be locked, and until when.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Deliver everything new of SOURCE: read, validate, redact, seal, publish."""
     window = pipeline.Window(_day(since), _day(until))
+    if dry_run:
+        show_plan(source, window, landing, store, endpoint, as_json)
+        return
     _run(source, window, landing, store, endpoint, as_json)
 
 
@@ -66,6 +72,10 @@ def status(store: Store = None, endpoint: Endpoint = None, as_json: AsJson = Fal
     with working(as_json, "reading the log"), runtime.catalog() as catalog:
         report = catalog.status()
     report["store"] = {"uri": runtime.store.uri, "worm": runtime.store.worm}
+    witnessed = {shard["shard"]: witnessing.state(runtime, shard["shard"]) for shard in report["shards"]}
+    report["witnessed"] = {
+        year: {"size": state.size, "at": state.at} for year, state in witnessed.items() if state is not None
+    }
     if as_json:
         print_json(report)
         return
@@ -75,6 +85,8 @@ def status(store: Store = None, endpoint: Endpoint = None, as_json: AsJson = Fal
         out.print(
             f"log {shard['shard']}: {shard['entries']} entries, {shard['unintegrated']} not in a checkpoint yet"
         )
+        if (state := witnessed[shard["shard"]]) is not None:
+            out.print(f"  {witnessing.sentence(runtime, state)}")
     next_step("indelible verify")
 
 
@@ -94,12 +106,59 @@ def _run(
     else:
         print_receipts(receipts, checkpoint)
         next_step("indelible query 'SELECT * FROM access_events LIMIT 10'")
+    if checkpoint.contradicted:
+        raise VerificationError(
+            "checkpoint-inconsistent",
+            f"a witness has seen another history of {checkpoint.origin}",
+            next_step="Do not deliver. Ask the witness for its evidence, run `indelible verify`, compare with a copy.",
+        )
     held = [r for r in receipts if r.held]
     if held:
         raise HeldBatchError(
             f"{len(held)} of {len(receipts)} batches of {source} failed their contract and are held in quarantine",
             next_step="Run `indelible quarantine list`, correct the contract or the sender, then `quarantine replay`.",
         )
+
+
+def show_plan(
+    source: str,
+    window: pipeline.Window,
+    landing: str | None,
+    store: str | None,
+    endpoint: str | None,
+    as_json: bool,
+) -> None:
+    """What delivering would lock. Nothing is written."""
+    runtime = runtime_with(store=store, landing=landing, endpoint=endpoint, source=source)
+    with working(as_json, f"listing new drops of {source}"):
+        plan = retention.plan(runtime, source, window)
+    if as_json:
+        print_json(plan.as_json())
+        return
+    worm = (
+        "COMPLIANCE locks: nobody can end them early"
+        if plan.worm
+        else "[yellow]not WORM: nothing is locked[/]"
+    )
+    out.print(f"{source}  class {plan.retention_class}  {runtime.store.uri}  {worm}")
+    out.print(f"{plan.drops:,} new drops, {plan.bytes:,} bytes in the landing place")
+    table = Table("kind", "days", "until", "rule", "bytes, estimated", box=None, pad_edge=False)
+    for decision in plan.decisions:
+        size = plan.estimate.get(decision.kind)
+        until = f"{plan.until[decision.kind]:%Y-%m-%d}"
+        table.add_row(
+            decision.kind,
+            f"{decision.days:,}",
+            until,
+            decision.rule,
+            "small" if size is None else f"{size:,}",
+        )
+    out.print(table)
+    for decision in plan.decisions:
+        out.print(f"{decision.kind}: {'; '.join(decision.reasons)}")
+    if not plan.measured:
+        out.print("bytes are a first guess: nothing of this source is sealed yet")
+    next_step(f"indelible deliver {source}")
 
 
 def print_receipts(receipts: list[BatchReceipt], checkpoint: CheckpointReceipt) -> None:
@@ -116,6 +175,23 @@ def print_receipts(receipts: list[BatchReceipt], checkpoint: CheckpointReceipt) 
         for rule, count in r.rules.items():
             out.print(f"    {count:>8,}  {rule}")
     out.print(f"checkpoint {checkpoint.origin} size {checkpoint.size} root {checkpoint.root}")
+    warn_unheld(checkpoint)
+    warn_unconfirmed(checkpoint)
+
+
+def warn_unconfirmed(checkpoint: CheckpointReceipt) -> None:
+    """Say which witness has not cosigned, and why there is no time-stamp. Both are asked for again next time."""
+    for name, problem in checkpoint.unwitnessed.items():
+        out.print(f"[yellow]not cosigned yet[/] by {name}: {problem}")
+    if checkpoint.untimestamped:
+        out.print(f"[yellow]no time-stamp yet:[/] {checkpoint.untimestamped}")
+
+
+def warn_unheld(checkpoint: CheckpointReceipt) -> None:
+    """Say that legal holds still have to be put on what is new, and by what command."""
+    if checkpoint.unheld:
+        out.print(f"[yellow]legal holds are not applied yet:[/] {checkpoint.unheld}")
+        next_step("indelible hold list --repair, with credentials that may set legal holds")
 
 
 def _sources_table(rows: list[dict[str, object]]) -> Table:

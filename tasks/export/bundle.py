@@ -7,21 +7,25 @@ Equal evidence gives equal bytes: no clock, no random name, no order but that of
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from tasks.errors import NotFoundError
 from tasks.evidence import paths
+from tasks.evidence.policy import Policy, policy_text
 from tasks.evidence.tiles import new_tiles
 from tasks.evidence.tlog_proof import TlogProof
 from tasks.export.controls import framework
 from tasks.export.facts import Facts, Progress, gather, load_object
 from tasks.export.files import Member, whole_file, write_zip
-from tasks.export.log import SignedLog, VerifierOf, open_logs
+from tasks.export.holds import PATH as HOLDS
+from tasks.export.holds import holds, object_lists, render_holds
+from tasks.export.log import SignedLog, VerifiersOf, open_logs
 from tasks.export.report import render_report, render_summary
 from tasks.export.scope import Scope, select
 from tasks.export.verifier import verifier_archive
@@ -48,8 +52,9 @@ def export_bundle(
     target: Path,
     since: date,
     until: date,
-    verifier_of: VerifierOf,
+    verifiers_of: VerifiersOf,
     *,
+    witnesses: Policy | None = None,
     framework_name: str | None = None,
     progress: Progress = lambda _stage, _done, _total: None,
 ) -> Exported:
@@ -60,7 +65,8 @@ def export_bundle(
         target: the archive; it appears whole or not at all.
         since: first event date.
         until: last event date, included.
-        verifier_of: year -> the key that signs that year's log.
+        verifiers_of: year -> the keys of that year's log.
+        witnesses: a policy; when it asks for witnesses, each log ends at a checkpoint that they cosigned.
         framework_name: adds the table of a framework's controls to the report.
         progress: called with a stage, what is done and how much there is.
 
@@ -70,12 +76,15 @@ def export_bundle(
         UsageError: no such framework, or the target cannot be written.
     """
     chosen = framework(framework_name) if framework_name is not None else None
-    scope = select(open_logs(store, verifier_of), since, until)
+    scope = select(open_logs(store, verifiers_of, witnesses), since, until)
     facts = gather(store, scope, progress)
+    objects = list(_evidence(store, scope))
+    stamped = any(member.path.endswith(".tsr") for member in objects)
     members = [
-        *_evidence(store, scope),
-        Member.of(REPORT, render_report(scope, facts, store.uri, chosen)),
+        *objects,
+        Member.of(REPORT, render_report(scope, facts, store.uri, chosen, stamped=stamped)),
         Member.of("summary.csv", render_summary(facts)),
+        Member.of(HOLDS, render_holds(holds(scope))),
         Member.of("FORMAT.md", files("data_contracts").joinpath("delivered", "FORMAT.md").read_bytes()),
         Member.of(VERIFIER, verifier_archive()),
     ]
@@ -89,10 +98,13 @@ def export_bundle(
 def _evidence(store: ObjectStore, scope: Scope) -> Iterator[Member]:
     for log, entries in scope.logs:
         yield from _log_members(store, log, entries)
-    objects = {facts["path"]: facts for batch in scope.batches for facts in batch.objects()}
-    for path, facts in objects.items():
-        size = facts["bytes"] if "bytes" in facts else store.head(path, facts["version_id"] or None).size
-        yield Member(path, facts["sha256"], size, partial(load_object, store, facts))
+    objects: dict[str, Mapping[str, Any]] = {
+        facts["path"]: facts for batch in scope.batches for facts in batch.objects()
+    }
+    objects |= {facts["path"]: facts for facts in object_lists(scope)}
+    for name, facts in objects.items():
+        size = facts["bytes"] if "bytes" in facts else store.head(name, facts["version_id"] or None).size
+        yield Member(name, facts["sha256"], size, partial(load_object, store, facts))
     for batch in scope.batches:
         path = tuple(batch.log.tiles.inclusion_proof(batch.index))
         yield Member.of(
@@ -104,14 +116,15 @@ def _log_members(store: ObjectStore, log: SignedLog, entries: Sequence[bytes]) -
     """A log up to its newest checkpoint. Its entries were checked; its tiles follow from them."""
     prefix = paths.log_prefix(log.year)
     yield Member.of(paths.checkpoint(log.year), log.note)
-    for info in store.list(paths.checkpoints_prefix(log.year)):
-        if paths.parse_number(info.path) <= log.checkpoint.size:
-            yield Member.of(info.path, store.read(info.path))
+    for prefix_of in (paths.checkpoints_prefix, paths.cosigned_prefix, paths.timestamps_prefix):
+        for info in store.list(prefix_of(log.year)):
+            if paths.parse_number(info.path) <= log.checkpoint.size:
+                yield Member.of(info.path, store.read(info.path))
     for index, data in enumerate(entries):
         yield Member.of(paths.sequence(log.year, index), data)
     for path, data in new_tiles(_nothing, 0, entries).items():
         yield Member.of(prefix + path, data)
-    yield Member.of(paths.policy(log.year), f"log {log.verifier.vkey}\nquorum none\n".encode())
+    yield Member.of(paths.policy(log.year), policy_text([key.vkey for key in log.verifiers]).encode())
 
 
 def _nothing(path: str) -> bytes:

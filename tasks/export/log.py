@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tasks.errors import VerificationError
 from tasks.evidence import merkle
 from tasks.evidence.checkpoint import Checkpoint, parse_checkpoint
-from tasks.evidence.note import NoteVerifier, open_note
+from tasks.evidence.note import NoteVerifier, cosigned_at, open_note
 from tasks.evidence.policy import Policy
 from tasks.evidence.tiles import TileReader
 from tasks.log import reader
@@ -29,6 +29,7 @@ class SignedLog:
         verifier: the key that signed it; the newest, if there are two.
         verifiers: all keys that signed this log since it began.
         tiles: reads the log up to the checkpoint.
+        cosigners: the policy's witnesses that cosigned the note.
     """
 
     year: int
@@ -37,6 +38,7 @@ class SignedLog:
     verifier: NoteVerifier
     verifiers: tuple[NoteVerifier, ...]
     tiles: TileReader
+    cosigners: tuple[NoteVerifier, ...] = ()
 
     def entries(self) -> Sequence[bytes]:
         """All entries, in order.
@@ -78,7 +80,8 @@ def open_log(
     checkpoint = parse_checkpoint(open_note(note, verifiers).text)
     tiles = TileReader(reader.tile_source(store, year), checkpoint.size)
     verifier = open_note(note, verifiers).signers[-1]
-    return SignedLog(year, checkpoint, note, verifier, tuple(verifiers), tiles)
+    cosigners = tuple(cosigned_at(note, list(witnesses.witnesses.values()))) if witnesses is not None else ()
+    return SignedLog(year, checkpoint, note, verifier, tuple(verifiers), tiles, cosigners)
 
 
 def open_logs(

@@ -14,6 +14,7 @@ import jinja2
 
 from tasks.export.controls import PLACES, RETENTION, Framework
 from tasks.export.facts import COUNTS, OUTCOMES, BatchFacts, Facts
+from tasks.export.holds import holds
 from tasks.export.log import SignedLog
 from tasks.export.scope import Scope
 
@@ -24,7 +25,9 @@ _COLUMNS: Final = (
 )  # fmt: skip
 
 
-def render_report(scope: Scope, facts: Facts, store_uri: str, chosen: Framework | None) -> bytes:
+def render_report(
+    scope: Scope, facts: Facts, store_uri: str, chosen: Framework | None, *, stamped: bool = False
+) -> bytes:
     """The page.
 
     Args:
@@ -32,6 +35,7 @@ def render_report(scope: Scope, facts: Facts, store_uri: str, chosen: Framework 
         facts: what was counted.
         store_uri: where the evidence was taken from.
         chosen: adds a table of a framework's controls.
+        stamped: the bundle has time-stamps.
     """
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -53,6 +57,8 @@ def render_report(scope: Scope, facts: Facts, store_uri: str, chosen: Framework 
         framework=chosen,
         places=PLACES,
         retention=RETENTION,
+        holds=holds(scope),
+        stamped=stamped,
     )
     return page.encode("utf-8")
 
@@ -95,6 +101,7 @@ def _log(log: SignedLog) -> Mapping[str, Any]:
         "root": log.checkpoint.root.hex(),
         "note": log.note.decode("utf-8"),
         "vkey": log.verifier.vkey,
+        "cosigners": [key.name for key in log.cosigners],
         "fingerprint": hashlib.sha256(log.verifier.public_key).hexdigest(),
     }
 

@@ -14,7 +14,14 @@ from tasks.evidence import reasons as evidence
 FILE_ROOT: Final = evidence.FILE_ROOT_MISMATCH
 VALUE: Final = evidence.UNREPRESENTABLE_VALUE
 
+CHECKPOINT_BEYOND_LIMIT: Final = evidence.CHECKPOINT_BEYOND_LIMIT
+
 LOG_MISSING: Final = "log-missing"
+WITNESS_QUORUM_MISSING: Final = evidence.WITNESS_QUORUM_MISSING
+WITNESS_STALE: Final = "witness-stale"
+TIMESTAMP_BAD: Final = "timestamp-bad"
+TIMESTAMP_MISSING: Final = "timestamp-missing"
+TIMESTAMPS_SKIPPED: Final = "timestamps-not-measured"
 SHARD_MISSING: Final = "shard-missing"
 SHARD_MISMATCH: Final = "shard-mismatch"
 CHECKPOINT_MISSING: Final = "checkpoint-missing"
@@ -37,11 +44,18 @@ ENTRY_MISSING: Final = "entry-missing"
 ENTRY_SUMS: Final = "entry-sums"
 GENESIS: Final = "genesis-mismatch"
 CHAIN: Final = "chain-broken"
+KEY_REVOKED: Final = "key-revoked"
+KEY_COMPROMISED: Final = "key-compromised"
+KEY_FOREIGN: Final = "key-foreign"
 OBJECT_MISSING: Final = "object-missing"
 OBJECT_UNREADABLE: Final = "object-unreadable"
 OBJECT_SIZE: Final = "object-size"
 OBJECT_HASH: Final = "object-hash"
 OBJECT_UNNAMED: Final = "object-not-named"
+OBJECT_LIST: Final = "object-list"
+HOLD_UNKNOWN: Final = "hold-unknown"
+CUSTODY_REPORT: Final = "custody-report"
+CUSTODY_SKIPPED: Final = "custody-not-measured"
 EXTRA_VERSION: Final = "extra-version"
 DELETE_MARKER: Final = "delete-marker"
 RECORDS_INTACT: Final = "records-intact"
@@ -75,6 +89,10 @@ MEANINGS: Final = MappingProxyType(
         CHECKPOINT_STALE: "the pointer shows an older checkpoint than the newest one that is stored",
         CHECKPOINT_NAME: "a checkpoint's name and its signed size differ",
         CHECKPOINT_INCONSISTENT: "a signed checkpoint is not a beginning of the newest one",
+        WITNESS_STALE: "no witness quorum has seen the log within the time that was asked for",
+        TIMESTAMP_BAD: "a time-stamp token is malformed, over other bytes, or not of the trusted authority",
+        TIMESTAMP_MISSING: "a log has no time-stamp of the authority that was given",
+        TIMESTAMPS_SKIPPED: "who signed the time-stamps was not checked",
         ROOT_MISMATCH: "the log's entries do not hash to the newest signed root",
         TILE_MISMATCH: "a hash tile does not hold the hashes of the log's entries",
         ENTRY_BUNDLE_MISMATCH: "an entry bundle does not hold the entries that were sealed",
@@ -90,11 +108,18 @@ MEANINGS: Final = MappingProxyType(
         ENTRY_SUMS: "an entry's sums differ from its ledger or from its files",
         GENESIS: "entry 0 is no genesis entry of this log, or there is a second one",
         CHAIN: "source_seq or previous of a seal entry does not continue its source's chain",
+        KEY_REVOKED: "only keys that the log had retired or revoked before have signed a checkpoint",
+        KEY_COMPROMISED: "the policy trusts a key beyond the size at which its log was given up",
+        KEY_FOREIGN: "a key entry is about a key of another log",
         OBJECT_MISSING: "an object that an entry names is not there",
         OBJECT_UNREADABLE: "an object is there and its bytes cannot be had",
         OBJECT_SIZE: "an object has another size than its entry says",
         OBJECT_HASH: "an object's SHA-256 is not the one in its entry",
         OBJECT_UNNAMED: "an object that no entry names",
+        OBJECT_LIST: "the list of objects of a hold or an extension is malformed",
+        HOLD_UNKNOWN: "a release names a hold that is not in force",
+        CUSTODY_REPORT: "a sealed result of a custody check is not what its digest files and the ledgers show",
+        CUSTODY_SKIPPED: "a sealed result of a custody check could not be made again",
         EXTRA_VERSION: "a store keeps more than one version of a create-only object",
         DELETE_MARKER: "a store has a delete marker on a create-only object's name",
         RECORDS_INTACT: "a file's bytes differ, but its rows still hash to the sealed root",

@@ -31,6 +31,7 @@ class Shard:
         self.year, self.listing = year, listing
         self.checkpoint: Checkpoint | None = None
         self.signed: dict[int, Checkpoint] = {}
+        self.signers: dict[str, tuple[int, frozenset[str]]] = {}
         self.leaves: list[bytes | None] = []
         self.holds = False
         self._tree, self._policy, self._findings = tree, policy, tree.findings
@@ -117,8 +118,15 @@ class Shard:
         if note is None or self._policy is None:
             return None
         try:
-            return self._policy.open_checkpoint(note)
+            checkpoint = self._policy.open_signed(note)
+            keys = frozenset(key.vkey for key in self._policy.signed_by(note))
+            self.signers[path] = checkpoint.size, keys
+            return checkpoint
         except VerificationError as error:
+            if error.reason == reasons.CHECKPOINT_BEYOND_LIMIT:
+                sentence = "The policy does not trust the key that signed this checkpoint up to its size."
+                self._findings.pending(error.reason, path, sentence, _GIVEN_UP)
+                return None
             self._findings.changed(error.reason, path, f"The checkpoint is not to be believed ({error}).")
             return None
 
@@ -289,6 +297,9 @@ class Shard:
         full = TileName(tile.level, tile.index, tiles.WIDTH)
         data = self._tree.peek(self._prefix + tile.path(), limit)
         return data if data is not None else self._tree.peek(self._prefix + full.path(), limit) or b""
+
+
+_GIVEN_UP = "Nothing beyond that size is evidence; what was worth it is sealed again in the log that follows."
 
 
 def _most_common(candidates: Sequence[bytes | None]) -> bytes | None:

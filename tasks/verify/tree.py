@@ -12,11 +12,16 @@ from tasks.verify import reasons
 from tasks.verify.access import Progress, Tree
 from tasks.verify.bundle import check_bundle, read_bundle
 from tasks.verify.chain import Chain
+from tasks.verify.custody import CustodyResults
+from tasks.verify.holds import Holds, listed
+from tasks.verify.keys import Keys, check_recovery
 from tasks.verify.listing import sort_listing
 from tasks.verify.objects import check_objects, named_paths
 from tasks.verify.readers import Reader
 from tasks.verify.report import Findings, Report, ShardSummary
 from tasks.verify.shard import Shard
+from tasks.verify.timestamps import Authority, Timestamp, check_timestamps
+from tasks.verify.witnessed import Freshness, Witnessed, check_witnesses
 
 _YEAR = re.compile(r"log/([0-9]{4})/.")
 _SEALED = (
@@ -25,13 +30,21 @@ _SEALED = (
     paths.LEDGER_PREFIX,
     paths.GATE_PREFIX,
     paths.CONTRACTS_PREFIX,
+    paths.LISTS_PREFIX,
+    paths.CUSTODY_PREFIX,
 )
 
 __all__ = ["Progress", "verify"]
 
 
 def verify(
-    reader: Reader, policy: Policy | None, *, progress: Progress | None = None, rows: bool = True
+    reader: Reader,
+    policy: Policy | None,
+    *,
+    progress: Progress | None = None,
+    rows: bool = True,
+    freshness: Freshness | None = None,
+    authority: Authority | None = None,
 ) -> Report:
     """Check a sealed tree from its public format alone. Goes on after each finding.
 
@@ -41,6 +54,9 @@ def verify(
             and the report says that the signer's identity was not measured.
         progress: called with a stage, what is done and how much there is.
         rows: False skips the rows of data and quarantine files.
+        freshness: how recently the policy's witnesses must have seen the newest log; None for a copy, which
+            may be old.
+        authority: whose time-stamps to trust, obtained from outside the tree.
 
     Returns:
         The report. Nothing that the tree contains makes this function raise.
@@ -50,7 +66,7 @@ def verify(
     """
     findings = Findings()
     bundle = read_bundle(reader, findings)
-    run = _Run(Tree(reader, findings, bundle, progress or _quiet), policy, rows)
+    run = _Run(Tree(reader, findings, bundle, progress or _quiet), policy, rows, freshness, authority)
     run.check_logs()
     run.check_unnamed()
     run.tree.close()
@@ -75,13 +91,22 @@ def _quiet(_stage: str, _done: int, _total: int) -> None:
 class _Run:
     """State of one verification."""
 
-    def __init__(self, tree: Tree, policy: Policy | None, rows: bool) -> None:
+    def __init__(
+        self,
+        tree: Tree,
+        policy: Policy | None,
+        rows: bool,
+        freshness: Freshness | None,
+        authority: Authority | None,
+    ) -> None:
         self.tree, self.summaries = tree, list[ShardSummary]()
         self._policy, self._rows = policy, rows
+        self._freshness, self._authority = freshness, authority
         self._findings = tree.findings
         self._named: set[str] = set()
         self._shards: dict[int, Shard] = {}
         self._policies: dict[int, Policy | None] = {}
+        self._holds, self._custody = Holds(tree), CustodyResults(tree)
 
     def check_logs(self) -> None:
         """Check each log, the oldest first."""
@@ -97,7 +122,7 @@ class _Run:
         if not by_year:
             self._findings.missing(reasons.LOG_MISSING, paths.LOG_PREFIX, "There is no log here.", _NO_LOG)
         for year in sorted(by_year):
-            self._check_log(year, by_year[year])
+            self._check_log(year, by_year[year], grows=year == max(by_year))
 
     def check_unnamed(self) -> None:
         """Point out objects that no entry names. They are not evidence, and nothing vouches for them."""
@@ -108,13 +133,16 @@ class _Run:
                     step = "Do not use it as evidence; the next delivery seals what belongs to it."
                     self._findings.pending(reasons.OBJECT_UNNAMED, path, sentence, step)
 
-    def _check_log(self, year: int, listed: Sequence[str]) -> None:
+    def _check_log(self, year: int, listed: Sequence[str], *, grows: bool) -> None:
         policy = self._policy_of(year)
         shard = Shard(self.tree, year, policy, sort_listing(year, listed))
         self._shards[year] = shard
         shard.check()
         self._check_entries(shard)
-        self.summaries.append(_summary(shard))
+        # A log that has ended is not shown to witnesses again: its last checkpoint must be cosigned, at any time.
+        witnessed = check_witnesses(self.tree, shard, policy, self._freshness if grows else None)
+        stamp = check_timestamps(self.tree, year, shard.listing.timestamps, self._authority)
+        self.summaries.append(_summary(shard, witnessed, stamp))
 
     def _policy_of(self, year: int) -> Policy | None:
         """The policy to go by: the caller's, else the copy's own, which shows self-consistency only."""
@@ -141,26 +169,37 @@ class _Run:
 
     def _check_entries(self, shard: Shard) -> None:
         origin = shard.checkpoint.origin if shard.checkpoint is not None else None
-        chain = Chain(shard.year, origin, self._findings)
+        chain, keys = Chain(shard.year, origin, self._findings), Keys(shard, self._findings)
         for index, data in shard.entries():
             self.tree.progress(f"log {shard.year}", index, shard.size)
             if data is None:
                 chain.lose()
+                self._holds.lose()
                 continue
             self._findings.counted["entries"] += 1
             entry = chain.take(index, data)
-            if entry is not None and entry["type"] == "seal":
+            if entry is None:
+                self._holds.lose()
+            elif entry["type"] == "seal":
                 self._named.update(named_paths(entry))
                 check_objects(self.tree, entry, rows=self._rows)
+                self._custody.seal(entry)
+            else:
+                keys.take(index, entry)
+                self._named.update(self._custody.take(entry))
+                self._named.update(self._holds.take(shard.year, index, entry))
+        keys.judge()
         self.tree.progress(f"log {shard.year}", shard.size, shard.size)
         for index, pending in shard.pending_entries():
             entry = chain.take(index, pending)
             if entry is not None and entry["type"] == "seal":
                 self._named.update(named_paths(entry))
+            elif entry is not None and (named := listed(entry)) is not None:
+                self._named.add(named["path"])
         if chain.genesis is not None:
-            self._check_previous(shard, chain.genesis["previous_shard"])
+            self._check_previous(shard, chain.genesis["previous_shard"], given_up="revoked" in chain.genesis)
 
-    def _check_previous(self, shard: Shard, note: str | None) -> None:
+    def _check_previous(self, shard: Shard, note: str | None, *, given_up: bool) -> None:
         """Compare the log before this one with the final checkpoint that the genesis entry holds."""
         before = self._shards.get(max((year for year in self._shards if year < shard.year), default=0))
         path = paths.sequence(shard.year, 0)
@@ -174,8 +213,13 @@ class _Run:
             self.tree.absent(paths.checkpoint(shard.year - 1), reasons.SHARD_MISSING, sentence)
             return
         policy = self._policy_of(before.year)
+        if policy is None:
+            return
         try:
-            if policy is not None and not before.begins_with(policy.open_checkpoint(note.encode())):
+            last = policy.open_signed(note.encode())
+            if given_up:
+                check_recovery(before, last.size, self._findings)
+            if not before.begins_with(last):
                 sentence = (
                     "The log before this one does not begin with the tree that the genesis entry closed."
                 )
@@ -185,7 +229,7 @@ class _Run:
             self._findings.changed(error.reason, path, sentence)
 
 
-def _summary(shard: Shard) -> ShardSummary:
+def _summary(shard: Shard, witnessed: Witnessed | None, stamp: Timestamp | None) -> ShardSummary:
     checkpoint = shard.checkpoint
     return ShardSummary(
         year=f"{shard.year:04d}",
@@ -195,6 +239,8 @@ def _summary(shard: Shard) -> ShardSummary:
         checkpoints=len(shard.signed),
         pending=len(shard.pending),
         signed=shard.holds,
+        witnessed=None if witnessed is None else witnessed.as_dict(),
+        timestamp=None if stamp is None else stamp.as_dict(),
     )
 
 
