@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from tasks.errors import KeyUnavailableError
-from tasks.evidence.note import NoteSigner
+from tasks.evidence.note import NoteSigner, SigningKey
 from tasks.keyring.private_files import read_private, write_new
 from tasks.keyring.protocol import KEY_BYTES, Purpose, SigningKeys
 from tasks.keyring.signing_files import SigningFiles
@@ -33,7 +33,8 @@ class FileKeyring:
         directory: holds `root.key` and, by default, `signing-<log>.pem`; only its owner may read them.
         passphrase: encrypts new signing files and opens encrypted ones.
         random_bytes: source of key material; tests may pass a fixed one.
-        signing_keys: where signing keys are kept instead.
+        signing_keys: where signing keys are made and looked for before the directory, so that a rotation moves
+            a log from files to a service.
 
     Raises:
         KeyUnavailableError: a file is missing, readable by others, damaged, or the passphrase is wrong.
@@ -47,7 +48,8 @@ class FileKeyring:
         signing_keys: SigningKeys | None = None,
     ) -> None:
         self._root = _parse_root(directory / ROOT_FILE)
-        self._keys = signing_keys or SigningFiles(directory, passphrase, random_bytes)
+        self._files = SigningFiles(directory, passphrase, random_bytes)
+        self._keys: SigningKeys = signing_keys or self._files
         self._signers: dict[str, list[NoteSigner]] = {}
 
     @classmethod
@@ -87,7 +89,7 @@ class FileKeyring:
         """All keys of the log `name`, oldest first; see `Keyring.signers`."""
         found = self._signers.setdefault(name, [])
         # Asked each time for one more: another process may have rotated.
-        while (key := self._keys.find(_label(name, len(found)))) is not None:
+        while (key := self._find(_label(name, len(found)))) is not None:
             found.append(NoteSigner(name, key))
         if not found:
             raise KeyUnavailableError(
@@ -98,8 +100,11 @@ class FileKeyring:
 
     def new_signer(self, name: str, number: int = 0) -> NoteSigner:
         """Makes a key of a log; of two processes that do so at once, one makes the key."""
-        signer = NoteSigner(name, self._keys.create(_label(name, number)))
-        return signer
+        label = _label(name, number)
+        return NoteSigner(name, self._find(label) or self._keys.create(label))
+
+    def _find(self, label: str) -> SigningKey | None:
+        return self._keys.find(label) or self._files.find(label)
 
 
 def _label(name: str, number: int) -> str:

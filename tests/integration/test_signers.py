@@ -136,6 +136,22 @@ def test_a_note_by_a_remote_key_opens_under_its_vkey(
     assert open_note(note, [NoteVerifier.from_vkey(signer.vkey)]).text == TEXT
 
 
+def test_a_rotation_moves_a_log_from_files_to_a_service(services: Services, tmp_path: Path) -> None:
+    values = {"state": tmp_path / "state", "log": {"origin": "audit.example/moving"}}
+    store, order = LocalStore(tmp_path / "store"), Order("carla", "dennis", "drill")
+    before = wiring.build(Settings.model_validate(values), store=store)
+    keys.rotate(before, order)
+    keys.finish(before, order)
+    moved = section("transit", services)
+    after = wiring.build(Settings.model_validate({**values, "keys": moved}), store=store)
+    new, _ = keys.rotate(after, order)
+    keys.finish(after, order)
+    states = {key.vkey: key.state for key in keys.list_keys(after)}
+    assert list(states.values()) == [keys.RETIRED, keys.RETIRED, keys.SIGNS]
+    assert services.bao.call("GET", f"transit/keys/audit.example_moving_{new.shard}-3")
+    assert evidence.verify_store(after).findings == ()
+
+
 def test_transit_rotation_by_others_does_not_change_our_key(
     opened: Callable[[str], SigningKeys], services: Services
 ) -> None:
