@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from tasks.errors import AlreadyExistsError
+from tasks.errors import AlreadyExistsError, VerificationError
 from tasks.evidence import paths
 from tasks.evidence.checkpoint import Checkpoint
 from tasks.evidence.note import CosignatureVerifier, cosigned_at
 from tasks.evidence.policy import Policy
+from tasks.evidence.reasons import CHECKPOINT_BEYOND_LIMIT
 from tasks.evidence.tiles import TileReader
 from tasks.log import reader
 from tasks.storage.protocol import ObjectStore
@@ -100,20 +101,28 @@ def witnessed(store: ObjectStore, year: int, policy: Policy) -> Witnessed:
 def newest_witnessed(store: ObjectStore, year: int, policy: Policy) -> tuple[bytes, int, int] | None:
     """The newest note that a quorum has cosigned, its size, and when in Unix seconds.
 
-    Of the stored note and the pointer to the same tree, the one that was seen later.
+    Of the stored note and the pointer to the same tree, the one that was seen later. What lies beyond the size
+    at which a log was given up is passed over.
     """
-    stored = reader.newest_cosigned(store, year)
-    if stored is None:
-        return None
-    found = [(policy.open_signed(note), note) for note in (stored, reader.newest_note(store, year)) if note]
-    text = found[0][0]
-    times = [
-        (at, note) for seen, note in found if seen == text and (at := policy.witnessed_at(note)) is not None
-    ]
-    if not times:
-        return None
-    at, note = max(times)
-    return note, text.size, at
+    for stored in reader.cosigned_notes(store, year):
+        try:
+            checkpoint = policy.open_signed(stored)
+        except VerificationError as error:
+            if error.reason == CHECKPOINT_BEYOND_LIMIT:
+                continue
+            raise
+        pointer = store.read(paths.checkpoint(year))
+        notes = [stored, pointer] if _shows(policy, pointer, checkpoint) else [stored]
+        times = [(at, note) for note in notes if (at := policy.witnessed_at(note)) is not None]
+        return (max(times)[1], checkpoint.size, max(times)[0]) if times else None
+    return None
+
+
+def _shows(policy: Policy, note: bytes, checkpoint: Checkpoint) -> bool:
+    try:
+        return policy.open_signed(note) == checkpoint
+    except VerificationError:
+        return False
 
 
 def _ask_all(

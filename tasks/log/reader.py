@@ -41,8 +41,11 @@ def recovery(store: ObjectStore, year: int) -> RecoveryEntry | None:
 
 def has_shard(store: ObjectStore, year: int) -> bool:
     """Whether the year's log has begun."""
-    genesis = paths.sequence(year, 0)
-    return any(info.path == genesis for info in store.list(genesis))
+    try:
+        store.head(paths.sequence(year, 0))  # not a listing: one that is cut would hide a whole log
+    except NotFoundError:
+        return False
+    return True
 
 
 def tile_source(store: ObjectStore, year: int) -> Callable[[str], bytes]:
@@ -84,16 +87,20 @@ def newest_checkpoint(
 
 def newest_cosigned(store: ObjectStore, year: int) -> bytes | None:
     """The newest checkpoint that a quorum of witnesses has cosigned, or None when there is none."""
+    return next(cosigned_notes(store, year), None)
+
+
+def cosigned_notes(store: ObjectStore, year: int) -> Iterator[bytes]:
+    """The checkpoints that a quorum has cosigned, newest first."""
     try:
         near = paths.cosigned_at(year, max(0, _claimed_size(store.read(paths.checkpoint(year))) - 1))
     except NotFoundError:
-        return None
+        return
     # The newest one is nearly always that of the pointer; only after an outage all have to be listed.
-    for after in (near, ""):
-        found = [info.path for info in store.list(paths.cosigned_prefix(year), start_after=after)]
-        if found:
-            return store.read(found[-1])
-    return None
+    newest = [info.path for info in store.list(paths.cosigned_prefix(year), start_after=near)]
+    yield from map(store.read, reversed(newest))
+    older = [info.path for info in store.list(paths.cosigned_prefix(year)) if info.path <= near]
+    yield from map(store.read, reversed(older))
 
 
 def integrated(store: ObjectStore, year: int) -> int:

@@ -34,7 +34,7 @@ from tasks.errors import (
 from tasks.evidence import paths
 from tasks.evidence import proof as record_proof
 from tasks.evidence.note import CosignatureVerifier
-from tasks.evidence.policy import Policy, parse_policy
+from tasks.evidence.policy import Policy, parse_policy, policy_text
 from tasks.export.bundle import export_bundle
 from tasks.export.prove import prove
 from tasks.log import cosign, reader, writer
@@ -386,6 +386,26 @@ def test_a_cosigned_tree_that_is_no_beginning_of_the_log_is_a_finding(
     (copy / paths.cosigned_at(YEAR, 4)).write_bytes(forged.store.read(paths.cosigned_at(YEAR, 4)))
     report = verify(DirectoryReader(copy), policy("w1"))
     assert reasons_of(report, Verdict.CHANGED) == {"checkpoint-inconsistent"}
+
+
+def test_a_log_that_was_given_up_is_witnessed_up_to_the_size_that_is_still_trusted(
+    sealed: SealedStore, witness: Witness
+) -> None:
+    ask(sealed, witness)
+    sealed.add("app", date(2026, 11, 2))
+    sealed.sign()
+    assert ask(sealed, witness).size == 3
+    member = {"w1": (witness_signer().vkey, "http://127.0.0.1:1")}
+    limited = parse_policy(policy_text([signer().vkey], member, limits={signer().vkey: 2}))
+    newest = cosign.newest_witnessed(sealed.store, YEAR, limited)
+    assert newest is not None
+    assert newest[1:] == (2, WITNESSED_AT)
+    report = verify(evidence.StoreReader(sealed.store), limited)
+    assert report.shards[0].witnessed == {"size": 2, "at": "2026-09-21T14:13:20Z"}
+    assert not reasons_of(report, Verdict.MISSING)
+    assert "checkpoint-beyond-limit" not in reasons_of(report, Verdict.CHANGED)
+    record = f"{sealed.sealed[0].entry['files'][0]['sha256'][:32]}-1"
+    assert prove(sealed.store, record, verifiers_of, limited).size == 2
 
 
 def test_proofs_and_bundles_lead_to_a_cosigned_checkpoint(
