@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from flows import pipeline
+from flows.shards import current_shard, log_until, terms
 from flows.wiring import Runtime
+from tasks.contracts.model import Contract
 from tasks.errors import AlreadyExistsError
 from tasks.evidence.entry import OtherEntry, encode_entry
 from tasks.log import writer
+from tasks.retention import solve
 
 if TYPE_CHECKING:
     from tasks.catalog.catalog import Catalog
@@ -27,15 +29,54 @@ def append_entry(runtime: Runtime, catalog: Catalog, kind: str, body: Mapping[st
     Returns:
         Shard and index.
     """
-    while True:
-        year = pipeline.current_shard(runtime)
+    while (place := _try_append(runtime, catalog, kind, body)) is None:
+        pass
+    return place
+
+
+def append_unless(
+    runtime: Runtime, catalog: Catalog, kind: str, body: Mapping[str, Any], is_sealed: Callable[[], bool]
+) -> None:
+    """As `append_entry`, but nothing when `is_sealed` says so of the log as it is just before."""
+    catalog.sync()
+    while not is_sealed() and _try_append(runtime, catalog, kind, body) is None:
         catalog.sync()
-        index = catalog.size(year)
-        sealed_at = runtime.store.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        common = {"format": "indelible/1", "sealed_at": sealed_at, "type": kind}
-        entry = encode_entry(cast("OtherEntry", {**body, **common}))
-        try:
-            writer.append(runtime.store, year, index, entry, pipeline.log_until(runtime))
-        except AlreadyExistsError:
-            continue  # another writer took the index; what it sealed may matter, so the log is read again
-        return year, index
+
+
+def _try_append(
+    runtime: Runtime, catalog: Catalog, kind: str, body: Mapping[str, Any]
+) -> tuple[int, int] | None:
+    """Seal at the next index; None when another writer took it: what it sealed may matter."""
+    year = current_shard(runtime)
+    catalog.sync()
+    index = catalog.size(year)
+    sealed_at = runtime.store.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    common = {"format": "indelible/1", "sealed_at": sealed_at, "type": kind}
+    entry = encode_entry(cast("OtherEntry", {**body, **common}))
+    try:
+        writer.append(runtime.store, year, index, entry, log_until(runtime))
+    except AlreadyExistsError:
+        return None
+    return year, index
+
+
+def record_class(runtime: Runtime, catalog: Catalog, contract: Contract) -> None:
+    """Seal how long the source's records are kept, where that is new or has changed, before it takes effect."""
+    of_source = terms(runtime, contract)
+    data = solve(of_source, "data")
+    others = [terms(runtime, other) for other in runtime.contracts()]
+    body = {
+        "action": "class",
+        "data_days": data.days,
+        "log_days": solve(of_source, "log", others).days,
+        "maximum_days": of_source.maximum,
+        "retention_class": of_source.retention_class,
+        "rule": data.rule,
+        "scope": {"since": None, "source": contract.source, "subject": None, "until": None},
+    }
+
+    def is_sealed() -> bool:
+        sealed = catalog.retention_class(contract.source)
+        return sealed is not None and body.items() <= sealed.items()
+
+    append_unless(runtime, catalog, "retention", body, is_sealed)

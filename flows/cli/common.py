@@ -46,8 +46,12 @@ def settings_with(
     landing: str | None = None,
     endpoint: str | None = None,
     source: str | None = None,
+    identity: str | None = None,
 ) -> Settings:
-    """The settings, with the command's own options on top, and the embedded store where none is named."""
+    """The settings, with the command's own options on top, and the embedded store where none is named.
+
+    `identity` is whose credentials are used in the embedded store; None: the writer's.
+    """
     settings = load_settings()
     if store is not None or endpoint is not None:
         changes = {"uri": store or settings.store.uri, "endpoint": endpoint or settings.store.endpoint}
@@ -58,7 +62,7 @@ def settings_with(
         settings = settings.model_copy(
             update={"landing": settings.landing.model_copy(update=changes_landing)}
         )
-    return settings if settings.store.uri else embedded_settings(settings)
+    return settings if settings.store.uri else embedded_settings(settings, identity=identity or "writer")
 
 
 def runtime_with(**options: str | None) -> wiring.Runtime:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Protocol, cast
 
 from tasks.batch import RedactedBatch, SealedBatch
@@ -90,39 +90,86 @@ def seal(
         OvertakenError: the source has grown; plan again.
         EntryTooLargeError: split the batch.
     """
-    _check_not_overtaken(locate(), planned_seq, batch.source)
+    check_not_overtaken(locate(), planned_seq, batch.source)
+    body = store_batch(
+        batch,
+        contract,
+        store,
+        salt_key,
+        retain_until=retention.data,
+        sealed_at=sealed_at,
+        software=software,
+    )
+    return commit(store, year, body, locate=locate, planned_seq=planned_seq, retain_until=retention.log)
+
+
+def store_batch(
+    batch: RedactedBatch,
+    contract: Contract,
+    store: ObjectStore,
+    salt_key: bytes,
+    *,
+    retain_until: datetime,
+    sealed_at: datetime,
+    software: str,
+) -> dict[str, Any]:
+    """Store a batch's objects; nothing is sealed yet.
+
+    Returns:
+        The seal entry's body: all but its place in the source's chain.
+
+    Raises:
+        EntryTooLargeError: split the batch.
+    """
     objects = build_objects(batch, contract, salt_key)
     # Refuse what cannot be committed before anything is locked for years.
-    draft = _entry(objects, batch, dict.fromkeys(_paths(objects), "v" * 40), retention, sealed_at, software)
-    if len(canonical_json(draft | {"previous": None, "source_seq": planned_seq})) > MAX_ENTRY_BYTES - 512:
+    draft = _entry(
+        objects, batch, dict.fromkeys(_paths(objects), "v" * 40), retain_until, sealed_at, software
+    )
+    if len(canonical_json(draft | {"previous": None, "source_seq": 0})) > MAX_ENTRY_BYTES - 512:
         raise EntryTooLargeError("the batch spans more files than one log entry can name")
     versions = {
-        planned.path: _store(store, planned, retention.data)
+        planned.path: _store(store, planned, retain_until)
         for planned in (*objects.files, *objects.quarantine, objects.ledger, objects.gate, objects.contract)
     }
-    body = _entry(objects, batch, versions, retention, sealed_at, software)
+    return _entry(objects, batch, versions, retain_until, sealed_at, software)
+
+
+def commit(
+    store: ObjectStore,
+    year: int,
+    body: Mapping[str, Any],
+    *,
+    locate: Callable[[], Position],
+    planned_seq: int,
+    retain_until: datetime,
+) -> SealedBatch:
+    """Take the next index of the log for a body whose objects are stored: this is sealing.
+
+    Raises:
+        OvertakenError: the source has grown; plan again.
+    """
     while True:
         position = locate()
-        _check_not_overtaken(position, planned_seq, batch.source)
-        previous = position.previous and {"entry": position.previous[0], "leaf": position.previous[1]}
-        entry = body | {"previous": previous, "source_seq": position.source_seq}
+        check_not_overtaken(position, planned_seq, body["source"])
+        entry = placed(body, position)
         try:
-            writer.append(store, year, position.size, encode_entry(cast(SealEntry, entry)), retention.log)
+            writer.append(store, year, position.size, encode_entry(cast(SealEntry, entry)), retain_until)
         except AlreadyExistsError:
             continue  # another source took the index; the log has grown, look again
         return SealedBatch(position.size, entry)
 
 
-def _check_not_overtaken(position: Position, planned_seq: int, source: str) -> None:
+def placed(body: Mapping[str, Any], position: Position) -> dict[str, Any]:
+    """The entry that `body` is at `position`."""
+    previous = position.previous and {"entry": position.previous[0], "leaf": position.previous[1]}
+    return {**body, "previous": previous, "source_seq": position.source_seq}
+
+
+def check_not_overtaken(position: Position, planned_seq: int, source: str) -> None:
+    """Refuse to seal what was planned before the source grew."""
     if position.source_seq != planned_seq:
         raise OvertakenError(f"another runner sealed drops of {source} first")
-
-
-def retention_for(now: datetime, contract_days: int, extra_log_days: int) -> Retention:
-    """Lock dates from now: data as the contract asks, the log for longer."""
-    return Retention(
-        now + timedelta(days=contract_days), now + timedelta(days=contract_days + extra_log_days)
-    )
 
 
 def _paths(objects: BatchObjects) -> list[str]:
@@ -134,8 +181,8 @@ def _paths(objects: BatchObjects) -> list[str]:
 def _store(store: ObjectStore, planned: PlannedObject, retain_until: datetime) -> str:
     """Version id of the object. Paths are content addresses: if it is there, it is ours from an earlier run.
 
-    Its lock then ends when that run asked; a lock that ends too early is extended where retention is
-    managed, not here.
+    Its lock then ends when that run asked. Every batch of one contract shares the contract's object, which
+    must stay as long as the last of them.
     """
     try:
         return store.create(planned.path, planned.data, retain_until=retain_until).version_id
@@ -149,6 +196,8 @@ def _store(store: ObjectStore, planned: PlannedObject, retain_until: datetime) -
                 f"{planned.path} exists, and its content does not fit its name",
                 next_step="Run `indelible verify`; an object was replaced under a name that is its digest.",
             ) from None
+        if store.worm:
+            store.extend_retention(planned.path, info.version_id, retain_until)
         return info.version_id
 
 
@@ -156,7 +205,7 @@ def _entry(
     objects: BatchObjects,
     batch: RedactedBatch,
     versions: Mapping[str, str],
-    retention: Retention,
+    retain_until: datetime,
     sealed_at: datetime,
     software: str,
 ) -> dict[str, Any]:
@@ -172,7 +221,7 @@ def _entry(
         "leaf": LEAF,
         "ledger": named(objects.ledger),
         "quarantine": [named(p) for p in objects.quarantine],
-        "retain_until": _rfc3339(retention.data),
+        "retain_until": _rfc3339(retain_until),
         "sealed_at": _rfc3339(sealed_at),
         "software": software,
         "source": batch.source,

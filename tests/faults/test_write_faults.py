@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-import polars as pl
 import pytest
 
 from flows import pipeline
 from flows.wiring import Runtime
-from tasks.contracts.model import Contract
 from tasks.errors import StoreUnavailableError
 from tasks.storage.local import LocalStore
 from tasks.storage.protocol import ObjectStore
-from tasks.validate.gate import run_gate
 from tests.support.faults import (
     MOMENT,
     SOURCE,
@@ -30,6 +24,7 @@ from tests.support.faults import (
     die,
     fail,
     land,
+    remembered_gate,
     small_runtime,
     write_contract,
 )
@@ -77,20 +72,7 @@ def lasting(store: ObjectStore) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module", autouse=True)
 def gate() -> Iterator[None]:
-    """The real gate, asked once for equal frames: the tests repeat a few batches a hundred times."""
-    known: dict[str, tuple[bool, dict[str, Any]]] = {}
-
-    @functools.wraps(run_gate)
-    def remembered(frame: pl.DataFrame, contract: Contract) -> tuple[bool, dict[str, Any]]:
-        buffer = io.BytesIO()
-        frame.write_ipc(buffer)
-        key = hashlib.sha256(buffer.getvalue() + contract.document).hexdigest()
-        if key not in known:
-            known[key] = run_gate(frame, contract)
-        return known[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tasks.validate.stage.run_gate", remembered)
+    with remembered_gate():
         yield
 
 

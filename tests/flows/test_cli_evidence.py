@@ -111,7 +111,7 @@ def test_prove_prints_what_it_proves_and_the_next_step(
     result = run(command, "prove", a_record(delivered), "-o", file)
     assert result.exit_code == 0
     assert f"indelible-verify {file} --policy {delivered.settings.state / 'policy'}" in result.output
-    assert "signed checkpoint of 2 entries" in result.output
+    assert "signed checkpoint of 3 entries" in result.output
 
 
 def test_an_unknown_record_leaves_no_file(command: CliRunner, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from flows import pipeline
+from flows.evidence import verify_store
 from flows.wiring import Runtime
 from tasks.batch import Drop
 from tasks.catalog.catalog import Catalog
@@ -32,7 +33,7 @@ TABLES = ("entries", "batches", "files", "drops")
 
 @pytest.fixture(scope="module")
 def delivered(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
-    """Three batches of the small source, a drop each: entries 1 to 3."""
+    """Three batches of the small source, a drop each: entries 2 to 4, after the genesis and the source's retention."""
     base = tmp_path_factory.mktemp("catalog")
     write_contract(base / "contracts")
     store = FaultyStore(LocalStore(base / "store"), clock=MOMENT)
@@ -121,11 +122,11 @@ def test_files_from_before_the_contract_had_a_record_key_hold_no_fingerprint(tmp
 def test_the_tail_counts_the_sources_own_entries(delivered: Runtime) -> None:
     with delivered.catalog() as catalog:
         tail = catalog.tail(2026, SOURCE)
-        assert (tail.size, tail.source_seq, tail.all_years) == (4, 3, 3)
+        assert (tail.size, tail.source_seq, tail.all_years) == (5, 3, 3)
         assert tail.previous is not None
-        assert tail.previous[0] == 3
+        assert tail.previous[0] == 4
         nobody = catalog.tail(2026, "another")
-        assert (nobody.size, nobody.source_seq, nobody.previous) == (4, 0, None)
+        assert (nobody.size, nobody.source_seq, nobody.previous) == (5, 0, None)
         other_year = catalog.tail(2027, SOURCE)
         assert (other_year.size, other_year.source_seq, other_year.previous) == (0, 0, None)
         assert other_year.all_years == 3
@@ -133,7 +134,7 @@ def test_the_tail_counts_the_sources_own_entries(delivered: Runtime) -> None:
 
 def test_a_catalog_from_the_log_alone_equals_one_that_grew(delivered: Runtime) -> None:
     with delivered.catalog() as grown, Catalog(delivered.store, delivered.session()) as anew:
-        assert anew.sync() == 4
+        assert anew.sync() == 5
         assert anew.sync() == 0
         assert rows(anew) == rows(grown)
         assert len(rows(anew)["drops"]) == 3
@@ -149,7 +150,7 @@ def test_the_status_adds_up_what_the_ledgers_say(delivered: Runtime) -> None:
     assert (source["source"], source["batches"], source["drops"], source["held"]) == (SOURCE, 3, 3, 0)
     assert (source["first"], source["last"]) == ("2026-11-01", "2026-11-02")
     assert source["last_sealed"] == "2026-11-24T10:00:00Z"
-    assert status["shards"] == [{"shard": 2026, "entries": 4, "unintegrated": 0}]
+    assert status["shards"] == [{"shard": 2026, "entries": 5, "unintegrated": 0}]
 
 
 def test_an_entry_tells_when_it_was_sealed(delivered: Runtime) -> None:
@@ -161,7 +162,7 @@ def test_an_entry_tells_when_it_was_sealed(delivered: Runtime) -> None:
 
 def test_quarantined_lines_come_encrypted_and_in_order(delivered: Runtime) -> None:
     with delivered.catalog() as catalog:
-        ((drop, line, raw),) = catalog.quarantined_raw(2026, 1)
+        ((drop, line, raw),) = catalog.quarantined_raw(2026, 2)
         assert (drop, line) == (0, 5)
         assert raw.startswith("q_")
         assert "broken" not in raw
@@ -179,25 +180,25 @@ def test_a_changed_ledger_stops_the_catalog_before_its_entry(delivered: Runtime,
         with pytest.raises(VerificationError, match="ledger-changed") as caught:
             catalog.sync()
         assert ledger in str(caught.value)
-        assert catalog.size(2026) == 2
-        assert [row[1] for row in rows(catalog)["batches"]] == [1]
+        assert catalog.size(2026) == 3
+        assert [row[1] for row in rows(catalog)["batches"]] == [2]
 
 
 def test_a_publication_holds_only_what_its_checkpoint_covers(delivered: Runtime, tmp_path: Path) -> None:
     target = tmp_path / "deep" / "catalog.duckdb"
     with delivered.catalog() as catalog:
-        data = catalog.publish_to(target, delivered.contracts(), {2026: (3, "note")})
-        assert catalog.published() == {2026: 3}
+        data = catalog.publish_to(target, delivered.contracts(), {2026: (4, "note")})
+        assert catalog.published() == {2026: 4}
     assert target.read_bytes() == data
     assert [path.name for path in target.parent.iterdir()] == ["catalog.duckdb"]
     with Catalog(delivered.store, delivered.session(), seed=target) as seeded:
-        assert {row[1] for name in TABLES for row in rows(seeded)[name]} == {0, 1, 2}
+        assert {row[1] for name in TABLES for row in rows(seeded)[name]} == {0, 1, 2, 3}
         assert seeded.connection.execute(f"SELECT DISTINCT entry FROM {SOURCE} ORDER BY 1").fetchall() == [
-            (1,),
             (2,),
+            (3,),
         ]
         assert seeded.sync() == 1
-        assert seeded.size(2026) == 4
+        assert seeded.size(2026) == 5
 
 
 def test_the_working_copy_is_removed(delivered: Runtime) -> None:
@@ -205,3 +206,19 @@ def test_the_working_copy_is_removed(delivered: Runtime) -> None:
         place = catalog._directory
         assert place.exists()
     assert not place.exists()
+
+
+def test_a_catalog_of_another_log_is_not_used(tmp_path: Path) -> None:
+    """One state directory, two stores: the second log must not be continued where the first one ends."""
+    write_contract(tmp_path / "contracts")
+    for name in ("first", "second"):
+        store = FaultyStore(LocalStore(tmp_path / name), clock=MOMENT)
+        runtime = small_runtime(store.as_store(), tmp_path, tmp_path / "landing")
+        land(tmp_path / "landing", 1)
+        pipeline.deliver(runtime, SOURCE)
+        land(tmp_path / "landing", 2)
+        pipeline.deliver(runtime, SOURCE)
+        assert sum(entry["sums"]["drops"] for entry in seal_entries(store.as_store())) == 2
+        with runtime.catalog() as catalog:
+            assert catalog.status()["sources"][0]["drops"] == 2
+        assert verify_store(runtime).ok
