@@ -13,6 +13,16 @@ from flows.cli.app import app
 from tasks import errors
 from tests.support.shared import REPO
 
+GROUPS = {
+    "custody": {"check"},
+    "hold": {"list", "place", "release"},
+    "key": {"compromise", "list", "revoke", "rotate"},
+    "quarantine": {"list", "replay", "show"},
+    "retention": {"extend", "plan"},
+    "sequencer": {"key", "run"},
+    "store": {"probe"},
+    "witness": {"evidence", "key", "serve"},
+}
 NAMES = {
     "backfill",
     "deliver",
@@ -20,14 +30,12 @@ NAMES = {
     "down",
     "export",
     "prove",
-    "quarantine",
     "query",
     "status",
-    "store",
     "up",
     "verify",
+    *GROUPS,
 }
-GROUPS = {"quarantine": {"list", "replay", "show"}, "store": {"probe"}}
 SUBCOMMANDS = [f"{group} {name}" for group, names in sorted(GROUPS.items()) for name in sorted(names)]
 
 
