@@ -33,21 +33,22 @@ from tasks.storage.s3_answers import (
     lock,
     object_info,
     version,
+    whole_page,
     whole_seconds,
 )
 from tasks.storage.s3_failure import RAISED_BY_S3, S3CallError
 from tasks.storage.serialised import turn
+from tasks.storage.single_send import SingleSendSession
 from tasks.storage.transport import trusted_authorities
 
-MAX_OBJECT_BYTES = (
-    5 * 2**30
-)  # the most that one PutObject takes; multipart loses lock headers on some servers
+MAX_OBJECT_BYTES = 5 * 2**30  # of one PutObject; multipart loses lock headers on some servers
 PAUSES = (0.2, 0.6, 1.8)  # seconds before each repetition of a transient failure
 _CONFIG = {
     "connect_timeout": 10,
     "read_timeout": 60,
     "max_pool_connections": 32,
     "retries": {"total_max_attempts": 1},  # repetition is ours alone, see `S3Store.create`
+    "http_session_cls": SingleSendSession,
     "s3": {"addressing_style": "path"},
     "ignore_configured_endpoint_urls": True,  # AWS_ENDPOINT_URL would pass by the check of endpoints
     # Damaged bytes must reach the verifier, which names them; an exception here would hide them.
@@ -135,9 +136,9 @@ class S3Store:
         """Store `data` with one conditional PutObject, then read back what was asked.
 
         An answer of "exists" raises, unless an earlier attempt of this same call was left without an
-        answer: it may have been stored, so what lies there is compared. Equal bytes mean that it was, or
-        that another writer stored the very same object; for content addresses and for log entries
-        (which differ between writers) both are this call's success.
+        answer: it may have been stored, so what lies there is compared. Equal bytes under the lock that was
+        asked for mean that it was, or that another writer stored the very same object; for content
+        addresses and for log entries (which differ between writers) both are this call's success.
 
         Args:
             path: where.
@@ -161,7 +162,7 @@ class S3Store:
                 return self._verified(path, stored, len(data), digest, until)
             except S3CallError as failure:
                 if failure.status == 412:
-                    if unanswered and self._holds(path, len(data), digest):
+                    if unanswered and self._holds(path, len(data), digest, until):
                         return self._verified(path, "", len(data), digest, until)
                     raise AlreadyExistsError(f"cannot {action}: something is there already") from failure
                 if pause is None or not failure.transient:
@@ -321,8 +322,11 @@ class S3Store:
                 return self._once("put_object", IfNoneMatch="*", **request)
             raise S3CallError(412, "PreconditionFailed", answered=True)
 
-    def _holds(self, path: str, size: int, digest: bytes) -> bool:
-        return self.head(path).size == size and hashlib.sha256(self.read(path)).digest() == digest
+    def _holds(self, path: str, size: int, digest: bytes, until: datetime | None) -> bool:
+        """Whether the object may be this call's: another date shows that it is older, no lock can be mended."""
+        info = self.head(path)
+        ours = info.size == size and info.retain_until in {until, None}
+        return ours and hashlib.sha256(self.read(path)).digest() == digest
 
     def _head(self, path: str, version_id: str | None) -> Answer:
         return self._call("look at", path, "head_object", ChecksumMode="ENABLED", **version(version_id))
@@ -372,7 +376,7 @@ class S3Store:
             raise failure.as_error(action) from failure
 
     def _once(self, method: str, **parameters: Any) -> Answer:
-        return self._attempt(lambda: self._fs.call_s3(method, Bucket=self.bucket, **parameters))
+        return self._attempt(lambda: whole_page(self._fs.call_s3(method, Bucket=self.bucket, **parameters)))
 
     def _retry(self, call: Callable[[], T]) -> T:
         for pause in PAUSES:

@@ -41,6 +41,24 @@ def listed(items: Iterable[Answer], root: str) -> Iterator[ObjectInfo]:
         )
 
 
+class CutPageError(OSError):
+    """A page of a listing that contradicts itself; asked again, the server may give all of it."""
+
+
+def whole_page(answer: Answer) -> Answer:
+    """The answer, unless it is a page that lost keys or does not say where the next one begins.
+
+    Raises:
+        CutPageError: what is missing from a listing must not pass for what does not exist.
+    """
+    held = len(answer.get("Contents", ())) + len(answer.get("CommonPrefixes", ()))
+    if answer.get("KeyCount", held) != held:
+        raise CutPageError("a page has another number of keys than it says")
+    if answer.get("IsTruncated") and not ("NextContinuationToken" in answer or "NextKeyMarker" in answer):
+        raise CutPageError("a page does not say where the next one begins")
+    return answer
+
+
 def whole_seconds(moment: datetime | None) -> datetime | None:
     """Round up, because servers keep whole seconds, and less than asked would be too short."""
     if moment is None:
