@@ -6,12 +6,13 @@ checks (`tasks.verify`), what auditors receive (`tasks.export`), options and out
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 from flows import timestamps
+from flows.locks import check_locks, skip_locks
 from flows.shards import log_keys
 from flows.trust import own_policy, policy_for
 from flows.wiring import Runtime
@@ -60,6 +61,11 @@ class StoreReader:
             for info in store.list_versions(prefix):
                 self._versions.setdefault(info.path, []).append(info)
 
+    @property
+    def versions(self) -> Mapping[str, Sequence[ObjectInfo]]:
+        """Path -> its versions and delete markers."""
+        return self._versions
+
     def read(self, path: str, version_id: str | None = None) -> bytes:
         """See `tasks.verify.readers.Reader`."""
         return self._store.read(path, version_id)
@@ -96,14 +102,21 @@ class StoreReader:
 
 
 def verify_store(
-    runtime: Runtime, policy: Policy | None = None, *, rows: bool = True, progress: Progress = _quiet
+    runtime: Runtime,
+    policy: Policy | None = None,
+    *,
+    rows: bool = True,
+    locks: bool = True,
+    progress: Progress = _quiet,
 ) -> Report:
-    """Check everything in the store.
+    """Check everything in the store, and that nobody may delete it before its time.
 
     Args:
         runtime: the deployment.
         policy: whom to trust; None trusts the keyring's own public keys and the witnesses of the settings.
         rows: False leaves out the rows of data and quarantine files.
+        locks: False leaves out the locks, which cost one request a sealed version. A store without Object
+            Lock has none to look at.
         progress: called with a stage, what is done and how much there is.
     """
     progress("listing versions", 0, 0)
@@ -118,11 +131,16 @@ def verify_store(
     )
     findings = Findings()
     store.check_versions(findings)
+    if not locks:
+        skip_locks(findings)
+    elif runtime.store.worm:
+        check_locks(runtime.store, store.versions, findings, progress)
     totals = {
         verdict: report.totals.get(verdict, 0) + findings.totals.get(verdict, 0)
         for verdict in {*report.totals, *findings.totals}
     }
-    return replace(report, findings=(*report.findings, *findings.listed), totals=totals)
+    counted = {**report.counted, **findings.counted}
+    return replace(report, findings=(*report.findings, *findings.listed), totals=totals, counted=counted)
 
 
 def read_policy(path: Path) -> Policy:
@@ -175,7 +193,9 @@ def export(
         framework_name=framework,
         progress=progress,
     )
-    return exported, write_policy(runtime, [key.vkey for log, _ in exported.scope.logs for key in log.verifiers])
+    return exported, write_policy(
+        runtime, [key.vkey for log, _ in exported.scope.logs for key in log.verifiers]
+    )
 
 
 def write_policy(runtime: Runtime, vkeys: Sequence[str]) -> Path:

@@ -6,6 +6,8 @@ register of holds, which is derived from these entries, is whole.
 
 from __future__ import annotations
 
+from typing import cast
+
 from tasks.errors import VerificationError
 from tasks.evidence import paths
 from tasks.evidence.canonical import parse_canonical
@@ -57,14 +59,19 @@ class Holds:
         if data is None or not as_sealed:
             return
         try:
-            _parse_list(data, facts["count"])
+            parse_list(data, facts["count"])
         except (ValueError, VerificationError) as error:
             self._tree.findings.changed(
                 reasons.OBJECT_LIST, facts["path"], f"The list is malformed: {error}."
             )
 
 
-def _parse_list(data: bytes, count: int) -> None:
+def parse_list(data: bytes, count: int) -> list[ObjectVersion]:
+    """The object versions of a list.
+
+    Raises:
+        ValueError, VerificationError: it is not canonical, sorted and of `count` lines.
+    """
     lines = data.split(b"\n")
     if lines.pop() or len(lines) != count:
         raise ValueError("it does not have the number of lines that its entry says")
@@ -74,6 +81,7 @@ def _parse_list(data: bytes, count: int) -> None:
     keys = [(line["path"], line["version_id"]) for line in named]
     if keys != sorted(set(keys)):
         raise ValueError("its lines are not distinct, sorted object versions")
+    return cast("list[ObjectVersion]", named)
 
 
 def listed(entry: Entry) -> ObjectList | None:

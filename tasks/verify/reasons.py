@@ -74,6 +74,9 @@ LINE_MISSING: Final = "line-missing"
 LINE_DOUBLED: Final = "line-doubled"
 LINE_UNKNOWN: Final = "line-unknown"
 OUTCOME_COUNTS: Final = "outcome-counts"
+LOCK_MISSING: Final = "lock-missing"
+LOCK_SHORT: Final = "lock-short"
+LOCKS_SKIPPED: Final = "locks-not-measured"
 ROWS_SKIPPED: Final = "rows-not-measured"
 LINES_SKIPPED: Final = "lines-not-measured"
 BUNDLE_MANIFEST: Final = "bundle-manifest"
@@ -138,6 +141,9 @@ MEANINGS: Final = MappingProxyType(
         LINE_DOUBLED: "a line of a drop stands in its entry's files more than once",
         LINE_UNKNOWN: "a row carries a drop or line number that the ledger does not have",
         OUTCOME_COUNTS: "a drop has another number of accepted or set aside rows than its ledger line says",
+        LOCK_MISSING: "a store has a sealed version under no COMPLIANCE lock",
+        LOCK_SHORT: "a store's lock of a sealed version ends before the date that an entry gives",
+        LOCKS_SKIPPED: "locks were not checked",
         ROWS_SKIPPED: "rows were not checked",
         LINES_SKIPPED: "completeness of an entry's lines could not be checked",
         BUNDLE_MANIFEST: "bundle.json breaks its form",
