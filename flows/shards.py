@@ -28,9 +28,7 @@ def current_shard(runtime: Runtime) -> int:
         sealed_at = now.strftime("%Y-%m-%dT%H:%M:%SZ")
         witness = runtime.settings.witness
         policy = policy_text([signer.vkey], witness.parties, witness.quorum)
-        writer.open_shard(
-            runtime.store, year, signer, log_until(runtime), sealed_at=sealed_at, policy=policy
-        )
+        writer.open_shard(runtime.store, year, signer, log_until(runtime), sealed_at=sealed_at, policy=policy)
     return year
 
 
