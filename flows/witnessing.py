@@ -10,7 +10,7 @@ from flows.outbound import post
 from flows.shards import log_until
 from flows.trust import own_policy
 from flows.wiring import Runtime
-from tasks.log import cosign
+from tasks.log import cosign, reader
 from tasks.log.cosign import Witnessed
 from tasks.witness.client import Post
 from tasks.witness.service import Answer
@@ -21,10 +21,10 @@ def cosign_shard(runtime: Runtime, year: int) -> Witnessed | None:
     settings = runtime.settings.witness
     if not settings.members:
         return None
-    now = runtime.store.now()
-    # Half of the age that verification allows, so that the next run still comes in time. A year that has
+    # Half of the age that verification allows, so that the next run still comes in time. A log that has
     # ended needs no freshness: the log after it holds its last checkpoint.
-    renew = int(now.timestamp()) - settings.max_age_s // 2 if year == now.year else 0
+    grows = year == reader.newest_shard(runtime.store)
+    renew = int(runtime.store.now().timestamp()) - settings.max_age_s // 2 if grows else 0
     posts = {name: _post(member.url, settings.timeout_s) for name, member in settings.members.items()}
     return cosign.cosign(
         runtime.store, year, own_policy(runtime), posts, log_until(runtime), renew_before=renew

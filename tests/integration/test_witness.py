@@ -16,11 +16,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from flows import evidence, pipeline, witnessing
+from flows import evidence, keys, pipeline, witnessing
 from flows.cli.app import app
 from flows.entries import append_entry
+from flows.holding import Order
 from flows.outbound import post
 from flows.receipts import CheckpointReceipt
+from flows.shards import log_keys
 from flows.trust import own_policy
 from flows.wiring import Runtime
 from flows.witness import WitnessServer, make_key
@@ -97,7 +99,7 @@ def witness_for(tmp_path: Path, runtime: Runtime, name: str = "w1", **options: A
     directory.mkdir(exist_ok=True)
     return make_witness(
         directory,
-        lambda: [runtime.signer(y).verifier for y in reader.shards(runtime.store)],
+        lambda: [key for y in reader.shards(runtime.store) for key in log_keys(runtime, y)],
         name,
         **{"clock": lambda: runtime.store.now().timestamp(), **options},
     )
@@ -139,6 +141,24 @@ def test_a_published_checkpoint_is_cosigned_and_verification_says_so(tmp_path: P
     state = witnessing.state(runtime, year(runtime))
     assert state is not None
     assert witnessing.sentence(runtime, state).startswith("witnesses vouch for 4 entries, seen 0 h 0 min")
+
+
+def test_a_key_is_rotated_and_a_log_given_up_under_the_eyes_of_a_witness(tmp_path: Path) -> None:
+    port = free_port()
+    runtime = deployed(tmp_path, members=members(w1=f"http://127.0.0.1:{port}"))
+    order = Order("officer", "clerk", "test")
+    with serving(witness_for(tmp_path, runtime), port):
+        grow(runtime)
+        assert keys.rotate(runtime, order)[1].witnessed == 3
+        assert keys.finish(runtime, order)[1].witnessed == 4
+        assert evidence.verify_store(runtime).ok
+        grow(runtime)
+        keys.compromise(runtime, order, 4)
+        receipt = grow(runtime)
+    assert (receipt.witnessed, receipt.unwitnessed) == (receipt.size, {})
+    report = evidence.verify_store(runtime)
+    assert report.ok, report.findings
+    assert [shard.witnessed and shard.witnessed["size"] for shard in report.shards] == [4, receipt.size]
 
 
 def test_status_and_verify_show_how_fresh_the_cosignature_is(tmp_path: Path) -> None:
