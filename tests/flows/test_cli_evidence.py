@@ -222,6 +222,6 @@ def test_what_is_put_over_a_locked_object_is_found_and_does_not_spoil_the_proof(
 class _Keyring:
     """Signs as the log that `SealedStore` writes."""
 
-    def signer(self, name: str) -> Any:
+    def signers(self, name: str) -> Any:
         del name
-        return SIGNER
+        return (SIGNER,)
