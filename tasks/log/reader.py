@@ -26,7 +26,7 @@ def shards(store: ObjectStore) -> list[int]:
 def newest_shard(store: ObjectStore) -> int:
     """The log in which entries are sealed now: this year's, or a later number after a recovery."""
     year = store.now().year
-    while has_shard(store, year + 1):
+    while recovery(store, year) is not None:
         year += 1
     return year
 
