@@ -19,6 +19,7 @@ from tasks.verify.printing import outside_lines
 from tasks.verify.report import Report, Verdict
 
 NoRows = Annotated[bool, typer.Option("--no-rows", help="Leave out the rows of the Parquet files.")]
+NoLocks = Annotated[bool, typer.Option("--no-locks", help="Do not ask the store for every object's lock.")]
 PolicyFile = Annotated[
     Path | None,
     typer.Option("--policy", help="Trust policy; without it, this keyring's own key.", show_default=False),
@@ -37,16 +38,19 @@ _COLOURS = {Verdict.CHANGED: "red", Verdict.MISSING: "red"}
 
 def verify(
     no_rows: NoRows = False,
+    no_locks: NoLocks = False,
     policy: PolicyFile = None,
     store: Store = None,
     endpoint: Endpoint = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check everything in the store against the signed log, and that no object has a second version."""
+    """Check everything in the store against the signed log: bytes, rows, versions and locks."""
     runtime = runtime_with(store=store, endpoint=endpoint)
     trusted = None if policy is None else evidence.read_policy(policy)
     with working(as_json, "verifying") as progress:
-        report = evidence.verify_store(runtime, trusted, rows=not no_rows, progress=_counter(progress))
+        report = evidence.verify_store(
+            runtime, trusted, rows=not no_rows, locks=not no_locks, progress=_counter(progress)
+        )
     key = "the policy file" if policy else "this keyring's own key"
     if as_json:
         store_facts = {"uri": runtime.store.uri, "worm": runtime.store.worm}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,11 +11,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from typer.testing import CliRunner
 
 from flows import evidence, pipeline
+from flows.cli.app import app
 from flows.evidence import StoreReader
 from flows.locks import check_locks
 from flows.wiring import Runtime
+from tasks.errors import VerificationError
 from tasks.evidence import paths
 from tasks.evidence.canonical import canonical_json
 from tasks.evidence.note import NoteSigner
@@ -81,7 +85,9 @@ def test_an_honest_store_has_every_lock_and_each_was_looked_at(s3: S3, tmp_path:
     assert "locks" not in unasked.counted
 
 
-def test_each_sealed_version_whose_lock_ends_before_its_entry_says_is_named(s3: S3, tmp_path: Path) -> None:
+def test_each_sealed_version_whose_lock_ends_before_its_entry_says_is_named(
+    s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     year = datetime.now(UTC).year
     # A genesis entry gives no date: any lock will do. Tiles and entry bundles follow from the sequence.
     spared = (paths.sequence(year, 0), paths.policy(year), f"{paths.log_prefix(year)}tile/", "catalog/")
@@ -101,6 +107,24 @@ def test_each_sealed_version_whose_lock_ends_before_its_entry_says_is_named(s3: 
     assert about_locks(report) == {(reasons.LOCK_SHORT, path, Verdict.CHANGED) for path in wrong}
     assert not report.ok
     assert all("Z; an entry gives " in f.sentence and f.next_step for f in report.findings)
+
+    settings = {
+        "STATE": str(tmp_path / "state"),
+        "CONTRACTS": str(tmp_path / "contracts"),
+        "KEYS__DIRECTORY": str(tmp_path / "keys"),
+        "LOG__ORIGIN": "audit.example/faults",
+        "STORE__URI": runtime.store.uri,
+        **{f"STORE__{name.upper()}": value for name, value in s3.section().items()},
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(f"INDELIBLE_{name}", value)
+    monkeypatch.chdir(tmp_path)
+    found = CliRunner().invoke(app, ["verify", "--json"])
+    assert found.exit_code == VerificationError.exit_code
+    assert {f["path"] for f in json.loads(found.stdout)["findings"]} == wrong
+    unasked = CliRunner().invoke(app, ["verify", "--json", "--no-locks"])
+    assert unasked.exit_code == 0
+    assert [f["reason"] for f in json.loads(unasked.stdout)["findings"]] == [reasons.LOCKS_SKIPPED]
 
 
 def test_versions_without_a_lock_are_named_and_what_an_extension_promised_is_asked_for(s3: S3) -> None:
