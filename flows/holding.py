@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.wiring import Runtime
-from tasks.errors import AlreadyExistsError, StoreRefusedError, UsageError
+from tasks.errors import AlreadyExistsError, NotFoundError, StoreRefusedError, UsageError
 from tasks.evidence import paths
 from tasks.evidence.canonical import canonical_json
 from tasks.evidence.tiles import TileReader
@@ -290,11 +290,20 @@ class _Proofs:
 
 
 def _versions(store: ObjectStore, names: Iterable[str]) -> Iterator[Version]:
-    """Every version of some objects: no entry names the one that is right, and too many do no harm."""
+    """Every version of some objects: no entry names the one that is right, and too many do no harm.
+
+    Raises:
+        NotFoundError: one is not listed. It must be there; what a listing leaves out would go without a hold.
+    """
     for name in sorted(names):
-        for info in store.list_versions(name):
-            if info.path == name and not info.is_delete_marker:
-                yield name, info.version_id
+        listed = [info for info in store.list_versions(name) if info.path == name]
+        found = [(name, info.version_id) for info in listed if not info.is_delete_marker]
+        if not found:
+            raise NotFoundError(
+                f"{store.uri} lists no version of {name}",
+                next_step="Run this again; if it stays so, run `indelible verify`.",
+            )
+        yield from found
 
 
 @dataclass
