@@ -68,7 +68,8 @@ def demo(
             "next: [bold]indelible up[/] keeps all this running, with schedules and a web page\n"
             "      [bold]indelible deliver cloudtrail --landing DIRECTORY[/] takes your own logs",
             border_style="green",
-        )
+        ),
+        soft_wrap=False,
     )
 
 
