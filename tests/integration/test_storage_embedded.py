@@ -41,7 +41,10 @@ def _listening(pid: int) -> list[tuple[str, int]]:
     """Address and port of every TCP socket that the process listens on."""
     inodes = set()
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        target = os.readlink(descriptor)
+        try:
+            target = os.readlink(descriptor)
+        except FileNotFoundError:  # closed since it was listed
+            continue
         if target.startswith("socket:["):
             inodes.add(target[8:-1])
     found = []
