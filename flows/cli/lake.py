@@ -43,7 +43,7 @@ def query(
         print_json([dict(zip(names, row, strict=True)) for row in rows])
         return
     if as_csv:
-        writer = csv.writer(sys.stdout)
+        writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(names)
         writer.writerows(rows)
         return

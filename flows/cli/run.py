@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -81,6 +81,11 @@ def status(store: Store = None, endpoint: Endpoint = None, as_json: AsJson = Fal
         return
     out.print(f"store  {runtime.store.uri}  {'WORM' if runtime.store.worm else '[yellow]not WORM[/]'}")
     out.print(_sources_table(report["sources"]))
+    for row in report["sources"]:
+        days = f"{row['first']} to {row['last']}" if row["first"] else "none"
+        out.print(
+            f"{row['source']}: {row['batches']:,} batches, last sealed {row['last_sealed']}, event dates {days}"
+        )
     for shard in report["shards"]:
         out.print(
             f"log {shard['shard']}: {shard['entries']} entries, {shard['unintegrated']} not in a checkpoint yet"
@@ -194,25 +199,13 @@ def warn_unheld(checkpoint: CheckpointReceipt) -> None:
         next_step("indelible hold list --repair, with credentials that may set legal holds")
 
 
-def _sources_table(rows: list[dict[str, object]]) -> Table:
-    names = (
-        "source",
-        "batches",
-        "drops",
-        "lines",
-        "accepted",
-        "quarantined",
-        "duplicate",
-        "blank",
-        "held",
-        "first",
-        "last",
-    )
-    table = Table(box=None, pad_edge=False)
+def _sources_table(rows: list[dict[str, Any]]) -> Table:
+    names = ("drops", "lines", "accepted", "quarantined", "duplicate", "blank", "held")
+    table = Table("source", box=None, pad_edge=False)
     for name in names:
-        table.add_column(name, justify="left" if name in {"source", "first", "last"} else "right")
+        table.add_column(name, justify="right")
     for row in rows:
-        table.add_row(*(f"{v:,}" if isinstance(v := row.get(name), int) else str(v or "") for name in names))
+        table.add_row(row["source"], *(f"{row[name]:,}" for name in names))
     return table
 
 
