@@ -11,17 +11,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks.errors import IndelibleError, VerificationError
 from tasks.evidence import merkle
 from tasks.evidence.entry import DataFile
 from tasks.evidence.reasons import FILE_ROOT_MISMATCH, failure
-from tasks.evidence.rows import SALT_SIZE, column_leaves, salts
+from tasks.evidence.rows import salts
 from tasks.export.ranges import RangeFile
+from tasks.leaves import ROW_GROUP, leaf_hashes, plain_row
 from tasks.storage.protocol import ObjectStore
 
-ROW_GROUP: Final = 65_536
 SALT_SEED: Final = b"indelible.salt_seed"
 SUBTREE_ROOTS: Final = b"indelible.subtree_roots"
 _HEX: Final = re.compile(rb"(?:[0-9a-f]{64})+")
@@ -52,31 +54,30 @@ def read_row(store: ObjectStore, facts: DataFile, row: int) -> ProvenRow:
     try:
         file = pq.ParquetFile(pa.PythonFile(source, mode="r"))
         metadata = file.metadata.metadata or {}
-        columns, count = _leaf_columns(file, group, facts)
-    except (pa.ArrowException, OSError, ValueError) as error:
+        rows = _row_group(file, group, facts)
+    except (pa.ArrowException, OSError, ValueError, pl.exceptions.PolarsError) as error:
         raise _mismatch(facts, "it cannot be read as Parquet") from error
     subtrees = _metadata_hashes(metadata, SUBTREE_ROOTS, facts)
     if merkle.root(subtrees).hex() != facts["root"]:
         raise _mismatch(facts, "the subtree roots in its metadata do not lead to the sealed root")
-    salt = salts(_metadata_hashes(metadata, SALT_SEED, facts), group * ROW_GROUP, count)
-    leaves = column_leaves(columns, salt)
+    seed, first = _metadata_hashes(metadata, SALT_SEED, facts), group * ROW_GROUP
+    try:
+        leaves = leaf_hashes(rows, seed, first)
+    except VerificationError:
+        raise
+    except IndelibleError as error:
+        raise _mismatch(facts, "its columns are not those of the sealed format") from error
     if merkle.root(leaves) != subtrees[32 * group : 32 * group + 32]:
         raise _mismatch(facts, f"the rows of row group {group} do not hash to its sealed subtree")
     path = (*merkle.inclusion_proof(leaves, offset), *merkle.inclusion_proof(subtrees, group))
-    record = {name: values[offset] for name, values in columns.items()}
-    return ProvenRow(record, salt[SALT_SIZE * offset : SALT_SIZE * (offset + 1)], path)
+    return ProvenRow(plain_row(rows.row(offset, named=True)), salts(seed, row, 1), path)
 
 
-def _leaf_columns(file: pq.ParquetFile, group: int, facts: DataFile) -> tuple[dict[str, list[Any]], int]:
+def _row_group(file: pq.ParquetFile, group: int, facts: DataFile) -> pl.DataFrame:
     expected = min(ROW_GROUP, facts["rows"] - group * ROW_GROUP)
     if group >= file.metadata.num_row_groups or file.metadata.row_group(group).num_rows != expected:
         raise _mismatch(facts, f"it has no row group {group} of {expected} rows")
-    table = file.read_row_group(group)
-    columns = {
-        field.name: (column.cast(pa.int64()) if pa.types.is_timestamp(field.type) else column).to_pylist()
-        for field, column in zip(table.schema, table.columns, strict=True)
-    }
-    return columns, expected
+    return pl.DataFrame(file.read_row_group(group))
 
 
 def _metadata_hashes(metadata: Mapping[bytes, bytes], key: bytes, facts: DataFile) -> bytes:

@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from tasks.evidence import merkle
-from tasks.seal.leaves import ROW_GROUP, leaf_hashes
+from tasks.leaves import ROW_GROUP, leaf_hashes
 
 SALT_SEED_KEY = b"indelible.salt_seed"
 SUBTREE_ROOTS_KEY = b"indelible.subtree_roots"

@@ -14,7 +14,7 @@ from tasks.evidence import paths, proof
 from tasks.evidence.policy import Policy
 from tasks.evidence.tlog_proof import parse_tlog_proof
 from tasks.export.prove import ProvenRecord, prove
-from tasks.seal.leaves import ROW_GROUP
+from tasks.leaves import ROW_GROUP
 from tasks.storage.local import LocalStore
 from tests.support.sealed_store import SIGNER, SealedStore, verifiers_of
 from tests.support.shared import SHARED

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
+from tasks import leaves
 from tasks.errors import IndelibleError
 from tasks.evidence.rows import row_leaf, salts
-from tasks.seal import leaves
 
 SEED = bytes(range(32))
 SAFE = 2**53 - 1

@@ -35,18 +35,22 @@ def check_sealable(frame: pl.DataFrame) -> None:
         raise IndelibleError(f"columns of types that the sealed format does not have: {wrong}")
 
 
-def leaf_hashes(frame: pl.DataFrame, seed: bytes) -> bytes:
+def leaf_hashes(frame: pl.DataFrame, seed: bytes, first_row: int = 0) -> bytes:
     """Leaf hashes of all rows, packed: 32 bytes a row.
 
     Args:
         frame: rows in sealing order.
         seed: 32-byte salt seed of the file.
+        first_row: place of the frame's first row in the file.
+
+    Raises:
+        IndelibleError: a column has a type that the sealed format does not have, or the encoders disagree.
     """
     check_sealable(frame)
     packed = []
     for start in range(0, frame.height, ROW_GROUP):
         group = frame.slice(start, ROW_GROUP)
-        salt = salts(seed, start, group.height)
+        salt = salts(seed, first_row + start, group.height)
         blocks = range(0, group.height, _BLOCK_ROWS)
         hashes = b"".join(
             [
@@ -89,6 +93,6 @@ def _guard(group: pl.DataFrame, salt: bytes, hashes: bytes) -> None:
         again = row_leaf(plain_row(group.row(i, named=True)), salt[16 * i : 16 * i + 16])
         if again != hashes[32 * i : 32 * i + 32]:
             raise IndelibleError(
-                "the fast and the plain encoder disagree on a row; nothing was sealed",
+                "the fast and the plain encoder disagree on a row; nothing was sealed or proven",
                 next_step="Pin polars to the version in uv.lock and report this.",
             )
