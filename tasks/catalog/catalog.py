@@ -19,7 +19,7 @@ from typing import Any
 import polars as pl
 
 from tasks.batch import Drop
-from tasks.catalog.schema import TABLES
+from tasks.catalog.schema import ENTRY_TABLES, TABLES
 from tasks.catalog.session import Session
 from tasks.contracts.model import Contract
 from tasks.errors import NotFoundError, VerificationError
@@ -72,7 +72,7 @@ class Catalog:
         self.connection = session.connect(self._path)
         self.connection.execute(TABLES)
         if not all(self._is_of_this_log(shard) for shard in self.published()):
-            for table in ("log_state", "entries", "batches", "files", "drops"):
+            for table in ("log_state", *ENTRY_TABLES):
                 self.connection.execute(f"DELETE FROM {table}")
 
     def _is_of_this_log(self, shard: int) -> bool:
@@ -288,9 +288,7 @@ class Catalog:
         """
         for shard, (size, note) in checkpoints.items():
             self._forget(shard, size)
-            self.connection.execute(
-                "INSERT OR REPLACE INTO log_state VALUES (?, ?, ?, ?)", [shard, size, size, note]
-            )
+            self.connection.execute("INSERT OR REPLACE INTO log_state VALUES (?, ?, ?)", [shard, size, note])
         self._session.create_views(self.connection, contracts)
         self.connection.execute("CHECKPOINT")
         self.connection.close()
@@ -303,7 +301,7 @@ class Catalog:
         return data
 
     def _forget(self, shard: int, size: int) -> None:
-        for table in ("entries", "batches", "files", "drops"):
+        for table in ENTRY_TABLES:
             self.connection.execute(f"DELETE FROM {table} WHERE shard = ? AND entry >= ?", [shard, size])
 
     def _apply(self, shard: int, index: int, data: bytes) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS log_state (
-    shard INTEGER PRIMARY KEY, size BIGINT NOT NULL, integrated BIGINT NOT NULL, checkpoint VARCHAR NOT NULL);
+    shard INTEGER PRIMARY KEY, size BIGINT NOT NULL, checkpoint VARCHAR NOT NULL);
 CREATE TABLE IF NOT EXISTS entries (
     shard INTEGER, entry BIGINT, type VARCHAR, source VARCHAR, source_seq BIGINT, leaf VARCHAR,
     sealed_at VARCHAR, document JSON, PRIMARY KEY (shard, entry));
@@ -23,6 +23,9 @@ CREATE TABLE IF NOT EXISTS drops (
     accepted BIGINT, quarantined BIGINT, duplicate BIGINT, blank BIGINT, flags VARCHAR[]);
 CREATE INDEX IF NOT EXISTS drops_by_key ON drops (source, key);
 """
+
+# Tables whose rows belong to an entry each.
+ENTRY_TABLES = ("entries", "batches", "files", "drops")
 
 # Columns of `access_events` that do not come from a contract's accessEvents mapping.
 EVENT_COLUMNS = ("actor", "action", "resource", "outcome", "source_address")
