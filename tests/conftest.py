@@ -12,6 +12,7 @@ from tasks.storage.local import LocalStore
 
 if TYPE_CHECKING:
     from tasks.storage.s3 import S3Store
+    from tests.support.postgres import Postgres
     from tests.support.s3 import S3
 
 
@@ -22,6 +23,14 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
     running = start_s3(tmp_path_factory.mktemp("seaweedfs"))
     yield running
     running.server.stop(grace=0)  # its data go with the session
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    from tests.support.postgres import run_postgres
+
+    with run_postgres() as running:
+        yield running
 
 
 @pytest.fixture
