@@ -7,6 +7,6 @@ unlinkable and unreadable, and changes no sealed leaf.
 from __future__ import annotations
 
 from tasks.keyring.file import FileKeyring
-from tasks.keyring.protocol import KEY_BYTES, Keyring, Purpose, SigningKeys
+from tasks.keyring.protocol import KEY_BYTES, ErasableKeys, Keyring, Purpose, SigningKeys
 
-__all__ = ["KEY_BYTES", "FileKeyring", "Keyring", "Purpose", "SigningKeys"]
+__all__ = ["KEY_BYTES", "ErasableKeys", "FileKeyring", "Keyring", "Purpose", "SigningKeys"]

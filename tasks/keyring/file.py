@@ -1,15 +1,15 @@
 """A keyring in a directory: a root secret, and signing keys in files beside it or wherever the settings say.
 
-Keys of a purpose and an epoch are derived from the root secret with HKDF-SHA256 (RFC 5869), so that
-nothing has to be written when a new month begins. Each log has signing keys of its own, because a C2SP
-tlog-policy may not name one key under two origins.
+Keys that are never given up are derived from the root secret with HKDF-SHA256 (RFC 5869). Keys of months and
+persons must be possible to destroy, so they are random and lie in the key table (`ErasableKeys`). Each log has
+signing keys of its own, because a C2SP tlog-policy may not name one key under two origins.
 """
 
 from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from tasks.errors import KeyUnavailableError
 from tasks.evidence.note import NoteSigner, SigningKey
 from tasks.keyring.private_files import read_private, write_new
-from tasks.keyring.protocol import KEY_BYTES, Purpose, SigningKeys
+from tasks.keyring.protocol import KEY_BYTES, ErasableKeys, Purpose, SigningKeys
 from tasks.keyring.signing_files import SigningFiles
 
 ROOT_FILE: Final = "root.key"
@@ -35,6 +35,7 @@ class FileKeyring:
         random_bytes: source of key material; tests may pass a fixed one.
         signing_keys: where signing keys are made and looked for before the directory, so that a rotation moves
             a log from files to a service.
+        erasable: makes the key table from the index key; without it, there are no keys of months and persons.
 
     Raises:
         KeyUnavailableError: a file is missing, readable by others, damaged, or the passphrase is wrong.
@@ -46,8 +47,10 @@ class FileKeyring:
         passphrase: bytes | None = None,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
         signing_keys: SigningKeys | None = None,
+        erasable: Callable[[bytes], ErasableKeys] | None = None,
     ) -> None:
         self._root = _parse_root(directory / ROOT_FILE)
+        self._erasable = erasable(self.secret("index")) if erasable else None
         self._files = SigningFiles(directory, passphrase, random_bytes)
         self._keys: SigningKeys = signing_keys or self._files
         self._signers: dict[str, list[NoteSigner]] = {}
@@ -59,6 +62,7 @@ class FileKeyring:
         passphrase: bytes | None = None,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
         signing_keys: SigningKeys | None = None,
+        erasable: Callable[[bytes], ErasableKeys] | None = None,
     ) -> FileKeyring:
         """Makes the root secret if it is missing and opens the keyring; keys that exist are never overwritten.
 
@@ -67,19 +71,34 @@ class FileKeyring:
             passphrase: see the class.
             random_bytes: see the class.
             signing_keys: see the class.
+            erasable: see the class.
         """
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_new(directory / ROOT_FILE, random_bytes(KEY_BYTES).hex().encode() + b"\n")
-        return cls(directory, passphrase, random_bytes, signing_keys)
+        return cls(directory, passphrase, random_bytes, signing_keys, erasable)
 
     def secret(self, purpose: Purpose, epoch: str = "") -> bytes:
         """The 32-byte key of a purpose and an epoch; see `Keyring.secret`."""
+        if epoch and self._erasable is not None:
+            return self._table.month_key(purpose, epoch)
         info = (_INFO + self.key_id(purpose, epoch)).encode()
         return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(self._root)
 
     def key_id(self, purpose: Purpose, epoch: str = "") -> str:
         """The public name of a key, for example `pseudonym/2026-11`."""
         return f"{purpose}/{epoch}" if epoch else purpose
+
+    def subject_ids(self, identifiers: Sequence[str]) -> list[str]:
+        """See `Keyring.subject_ids`."""
+        return self._table.subject_ids(identifiers)
+
+    def subject_keys(self, identifiers: Sequence[str]) -> list[bytes]:
+        """See `Keyring.subject_keys`."""
+        return self._table.subject_keys(identifiers)
+
+    def note_places(self, source: str, rows: Mapping[str, Mapping[str, int]]) -> None:
+        """See `Keyring.note_places`."""
+        self._table.note_places(source, rows)
 
     def signer(self, name: str) -> NoteSigner:
         """The newest key of the log `name`; see `Keyring.signer`."""
@@ -102,6 +121,15 @@ class FileKeyring:
         """Makes a key of a log; of two processes that do so at once, one makes the key."""
         label = _label(name, number)
         return NoteSigner(name, self._find(label) or self._keys.create(label))
+
+    @property
+    def _table(self) -> ErasableKeys:
+        if self._erasable is None:
+            raise KeyUnavailableError(
+                "this keyring has no key table, so no keys of months or persons",
+                next_step="Set [key_table] in the settings; a deployment makes one in its state directory.",
+            )
+        return self._erasable
 
     def _find(self, label: str) -> SigningKey | None:
         return self._keys.find(label) or self._files.find(label)

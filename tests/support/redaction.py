@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import polars as pl
@@ -31,7 +32,31 @@ DECEMBER = datetime(2026, 12, 1, 0, 0, tzinfo=UTC)
 
 
 class FixedKeyring:
-    """Keys that differ by purpose and epoch and are the same in every run."""
+    """Keys that differ by purpose, epoch and person and are the same in every run.
+
+    Attributes:
+        places: what was noted, by source and path.
+    """
+
+    def __init__(self) -> None:
+        self.places: dict[tuple[str, str], dict[str, int]] = {}
+        self._destroyed: Counter[str] = Counter()
+
+    def subject_ids(self, identifiers: Sequence[str]) -> list[str]:
+        return [hashlib.sha256(b"index" + text.encode()).hexdigest()[:32] for text in identifiers]
+
+    def subject_keys(self, identifiers: Sequence[str]) -> list[bytes]:
+        assert len(set(identifiers)) == len(identifiers)
+        keys = zip(self.subject_ids(identifiers), identifiers, strict=True)
+        return [
+            hashlib.sha256(f"{self._destroyed[subject]}{text}".encode()).digest() for subject, text in keys
+        ]
+
+    def destroy_subject(self, identifier: str) -> None:
+        self._destroyed.update(self.subject_ids([identifier]))
+
+    def note_places(self, source: str, rows: Mapping[str, Mapping[str, int]]) -> None:
+        self.places |= {(source, path): dict(counts) for path, counts in rows.items()}
 
     def secret(self, purpose: Purpose, epoch: str = "") -> bytes:
         return hashlib.sha256(self.key_id(purpose, epoch).encode()).digest()
