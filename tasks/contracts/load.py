@@ -16,6 +16,7 @@ from typing import Any, Final
 from tasks.contracts import lint
 from tasks.contracts.document import Defects, parse
 from tasks.contracts.model import Contract
+from tasks.contracts.rhythm import rhythm
 from tasks.contracts.rules import build_rules
 from tasks.errors import ContractError
 
@@ -106,6 +107,7 @@ def _build(
         retention_class=lint.retention_class(whole),
         retention_minimums=minimums,
         retention_max_days=maximum,
+        rhythm=rhythm(content, whole, defects),
     )
 
 

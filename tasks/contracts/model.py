@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
+
+from tasks.contracts.rhythm import Rhythm
 
 FieldType = Literal["string", "integer", "number", "boolean", "timestamp", "json", "strings"]
 Treatment = Literal["keep", "drop", "mask", "truncate_ip", "pseudonym", "scan"]
 Drift = Literal["evolve", "freeze", "quarantine"]
 Severity = Literal["error", "warning", "info"]
 WireFormat = Literal["cloudtrail", "ndjson", "combined"]
+
+PERSONAL: Final = frozenset({"personal", "pii", "secret"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,11 @@ class Field:
     domain: str = ""
     classification: str = ""
     description: str = ""
+
+    @property
+    def is_personal(self) -> bool:
+        """Whether the value can tell of whom a record is."""
+        return self.classification in PERSONAL or self.treatment not in {"keep", "scan"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +102,7 @@ class Contract:
         retention_class: name of the retention class, for people and for the record.
         retention_minimums: (driver, days) of each minimum; a driver may be "".
         retention_max_days: days after which privacy law wants the records gone; None: no maximum.
+        rhythm: how often, how late and how steadily the source delivers; None: nothing is expected of it.
     """
 
     source: str
@@ -113,6 +123,17 @@ class Contract:
     retention_class: str = "standard"
     retention_minimums: tuple[tuple[str, int], ...] = ()
     retention_max_days: int | None = None
+    rhythm: Rhythm | None = None
+
+    @property
+    def personal_columns(self) -> tuple[str, ...]:
+        """Sealed columns that can tell of whom a record is; evidence may be shown without them.
+
+        What the contract calls personal or secret, or hides; and what stands for a whole raw line: its unnamed
+        fields, its fingerprint, and its offset, which gives away how long the line before it was.
+        """
+        named = {field.name for field in self.fields if field.is_personal}
+        return tuple(sorted(named | {"_extra", "_fingerprint", "_offset"}))
 
     def field(self, name: str) -> Field:
         """The field called `name`.
