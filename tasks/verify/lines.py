@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -23,12 +23,10 @@ class LineIndex:
         self.runs: dict[int, list[tuple[int, int, int]]] = {}
         self._lines: dict[int, array[int]] = {}
 
-    def add(self, drop: int, lines: Iterable[int], outcome: str) -> None:
-        """Take note of rows of one drop."""
-        known = self._lines.setdefault(drop, array("q"))
-        before = len(known)
-        known.extend(lines)
-        self.outcomes[drop, outcome] += len(known) - before
+    def add(self, drop: int, lines: memoryview, outcome: str) -> None:
+        """Take note of rows of one drop; `lines` are their numbers as the bytes of 64-bit integers."""
+        self._lines.setdefault(drop, array("q")).frombytes(lines)
+        self.outcomes[drop, outcome] += len(lines) // 8
 
     def add_run(self, file: int, drop: int, row: int, count: int) -> None:
         """Take note of where `count` rows of one drop stand in a data file, for the ledger's row ranges."""
@@ -53,24 +51,31 @@ def check_lines(
     """Compare what the ledger says of each drop with the rows that were read."""
     path = entry["ledger"]["path"]
     for line in ledger:
-        for number, until in _gaps(index.lines(line.index), line.lines):
-            what = f"Line {number}" if until == number else f"Lines {number} to {until}"
-            sentence = f"{what} of drop {line.index} stand in no data or quarantine file of the entry."
-            findings.changed(reasons.LINE_MISSING, path, sentence, drop=line.index, line=number)
-        for number in _repeats(index.lines(line.index)):
-            sentence = f"Line {number} of drop {line.index} stands more than once in the entry's files."
-            findings.changed(reasons.LINE_DOUBLED, path, sentence, drop=line.index, line=number)
+        present = index.lines(line.index)
+        if len(present) != line.lines or present != list(range(1, line.lines + 1)):
+            _tell_lines(line, present, path, findings)
         _check_drop(line, index, path, findings)
     for drop in sorted(index.drops() - {line.index for line in ledger}):
         sentence = f"Rows carry drop number {drop}, which the ledger does not have."
         findings.changed(reasons.LINE_UNKNOWN, path, sentence, drop=drop)
 
 
-def _check_drop(line: LedgerLine, index: LineIndex, path: str, findings: Findings) -> None:
-    extra = [number for number in index.lines(line.index) if not 1 <= number <= line.lines]
+def _tell_lines(line: LedgerLine, present: list[int], path: str, findings: Findings) -> None:
+    """Name the lines that stand nowhere, twice, or without being lines of the drop."""
+    for number, until in _gaps(present, line.lines):
+        what = f"Line {number}" if until == number else f"Lines {number} to {until}"
+        sentence = f"{what} of drop {line.index} stand in no data or quarantine file of the entry."
+        findings.changed(reasons.LINE_MISSING, path, sentence, drop=line.index, line=number)
+    for number in _repeats(present):
+        sentence = f"Line {number} of drop {line.index} stands more than once in the entry's files."
+        findings.changed(reasons.LINE_DOUBLED, path, sentence, drop=line.index, line=number)
+    extra = [number for number in present if not 1 <= number <= line.lines]
     if extra:
         sentence = f"Rows carry line {extra[0]} of drop {line.index}, which has {line.lines} lines."
         findings.changed(reasons.LINE_UNKNOWN, path, sentence, drop=line.index, line=extra[0])
+
+
+def _check_drop(line: LedgerLine, index: LineIndex, path: str, findings: Findings) -> None:
     wrong = [name for name, count in line.outcomes.items() if index.outcomes[line.index, name] != count]
     if wrong:
         sentence = f"The files hold other numbers of lines of drop {line.index} as: {', '.join(wrong)}."

@@ -12,7 +12,8 @@ from tasks.verify.access import Tree
 from tasks.verify.ledger import LedgerLine, check_ledger
 from tasks.verify.lines import LineIndex, check_lines
 from tasks.verify.report import Finding, Verdict
-from tasks.verify.rows import SealedTable, check_rows
+from tasks.verify.rows import check_rows
+from tasks.verify.table import SealedTable
 
 
 def named_paths(entry: SealEntry) -> list[str]:
@@ -34,7 +35,8 @@ def check_objects(tree: Tree, entry: SealEntry, *, rows: bool) -> None:
     tree.sealed_once(entry["gate"])
     ledger = _ledger(tree, entry)
     index = LineIndex()
-    tables = [SealedTable(i, facts) for i, facts in enumerate(entry["files"])]
+    personal = tuple(entry["personal"])
+    tables = [SealedTable(i, facts, personal=personal) for i, facts in enumerate(entry["files"])]
     tables += [SealedTable(None, facts) for facts in entry["quarantine"]]
     readable = [_table(tree, index, table, rows=rows) for table in tables]
     if not rows:
