@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import random
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pyarrow as pa
 
 from tasks.errors import IndelibleError
-from tasks.evidence.rows import SALT_SIZE, row_leaf, salts
+from tasks.evidence import rows
+from tasks.evidence.rows import SALT, SALT_SIZE, WITHHELD, WITHHELD_PREFIX, PersonalGroup, row_leaf, salts
 
-SALT = "_s"
 ROW_GROUP = 65_536
+_HASH_SIZE = 32
+_LEAF_PREFIX = b"\x00"
 _GUARD_ROWS = 4
 # Rows encoded at once: their text still lies in the processor's cache when it is hashed.
 _BLOCK_ROWS = 2_048
@@ -28,20 +31,25 @@ def check_sealable(frame: pl.DataFrame) -> None:
     """Refuse a frame whose canonical JSON would not be exact.
 
     Raises:
-        IndelibleError: a column has another type than the sealed format allows.
+        IndelibleError: a column has another type or name than the sealed format allows.
     """
     wrong = {name: str(dtype) for name, dtype in frame.schema.items() if dtype not in _SEALABLE}
     if wrong:
         raise IndelibleError(f"columns of types that the sealed format does not have: {wrong}")
+    if SALT in frame.columns:
+        raise IndelibleError(f"the sealed format keeps the name {SALT} for itself")
 
 
-def leaf_hashes(frame: pl.DataFrame, seed: bytes, first_row: int = 0) -> bytes:
+def leaf_hashes(
+    frame: pl.DataFrame, seed: bytes, first_row: int = 0, personal: PersonalGroup | None = None
+) -> bytes:
     """Leaf hashes of all rows, packed: 32 bytes a row.
 
     Args:
         frame: rows in sealing order.
-        seed: 32-byte salt seed of the file.
+        seed: 32-byte salt seed of the file's leaves.
         first_row: place of the frame's first row in the file.
+        personal: the file's personal group; None where it has none, or where `frame` has it withheld.
 
     Raises:
         IndelibleError: a column has a type that the sealed format does not have, or the encoders disagree.
@@ -49,49 +57,79 @@ def leaf_hashes(frame: pl.DataFrame, seed: bytes, first_row: int = 0) -> bytes:
     check_sealable(frame)
     packed = []
     for start in range(0, frame.height, ROW_GROUP):
-        group = frame.slice(start, ROW_GROUP)
-        salt = salts(seed, first_row + start, group.height)
-        blocks = range(0, group.height, _BLOCK_ROWS)
-        hashes = b"".join(
-            [
-                _hash_rows(group.slice(at, _BLOCK_ROWS), salt[SALT_SIZE * at :][: SALT_SIZE * _BLOCK_ROWS])
-                for at in blocks
-            ]
-        )
-        _guard(group, salt, hashes)
+        group, at = frame.slice(start, ROW_GROUP), first_row + start
+        public = group if personal is None else withhold(group, personal, at)
+        hashes = _digests(public, salts(seed, at, group.height), _LEAF_PREFIX)
+        _guard(group, seed, at, personal, hashes)
         packed.append(hashes)
     return b"".join(packed)
 
 
+def withhold(frame: pl.DataFrame, personal: PersonalGroup, first_row: int = 0) -> pl.DataFrame:
+    """The frame with one salted hash a row in place of its personal columns, as column `_p`.
+
+    Args:
+        frame: rows in sealing order.
+        personal: the file's personal group.
+        first_row: place of the frame's first row in the file.
+
+    Raises:
+        IndelibleError: the frame lacks a personal column.
+    """
+    if WITHHELD in frame.columns or not set(personal.columns) <= set(frame.columns):
+        raise IndelibleError("the rows lack a personal column, or have theirs withheld already")
+    salt = salts(personal.seed, first_row, frame.height)
+    hashes = _digests(frame.select(personal.columns), salt, WITHHELD_PREFIX)
+    return frame.drop(personal.columns).with_columns(_hex_column(WITHHELD, hashes, _HASH_SIZE))
+
+
 def plain_row(row: dict[str, object]) -> dict[str, object]:
     """A row dict in leaf terms: timestamps as Int64 microseconds."""
-    from datetime import datetime
-
     return {k: _microseconds(v) if isinstance(v, datetime) else v for k, v in row.items()}
 
 
-def _microseconds(value: object) -> int:
-    from datetime import UTC, datetime, timedelta
-
-    assert isinstance(value, datetime)
+def _microseconds(value: datetime) -> int:
     return (value - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
-def _hash_rows(group: pl.DataFrame, salt: bytes) -> bytes:
-    fixed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), group.height, [None, pa.py_buffer(salt)])
-    salt_column = pl.Series(SALT, pl.from_arrow(fixed.cast(pa.binary()))).bin.encode("hex").rename(SALT)
-    times = [name for name, dtype in group.schema.items() if isinstance(dtype, pl.Datetime)]
-    row = group.with_columns(pl.col(times).cast(pl.Int64), salt_column)
+def _digests(frame: pl.DataFrame, salt: bytes, prefix: bytes) -> bytes:
+    """SHA-256 of `prefix` and each row's canonical JSON with its salt, packed."""
+    blocks = range(0, frame.height, _BLOCK_ROWS)
+    return b"".join(
+        [
+            _hash_rows(
+                frame.slice(at, _BLOCK_ROWS), salt[SALT_SIZE * at :][: SALT_SIZE * _BLOCK_ROWS], prefix
+            )
+            for at in blocks
+        ]
+    )
+
+
+def _hash_rows(block: pl.DataFrame, salt: bytes, prefix: bytes) -> bytes:
+    times = [name for name, dtype in block.schema.items() if isinstance(dtype, pl.Datetime)]
+    row = block.with_columns(pl.col(times).cast(pl.Int64), _hex_column(SALT, salt, SALT_SIZE))
     encoded = row.select(pl.struct(sorted(row.columns)).struct.json_encode())[:, 0].cast(pl.Binary)
     sha256 = hashlib.sha256
-    return b"".join([sha256(b"\x00" + line).digest() for line in encoded.to_list()])
+    return b"".join([sha256(prefix + line).digest() for line in encoded.to_list()])
 
 
-def _guard(group: pl.DataFrame, salt: bytes, hashes: bytes) -> None:
+def _hex_column(name: str, packed: bytes, size: int) -> pl.Series:
+    fixed = pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(size), len(packed) // size, [None, pa.py_buffer(packed)]
+    )
+    return pl.Series(name, pl.from_arrow(fixed.cast(pa.binary()))).bin.encode("hex").rename(name)
+
+
+def _guard(
+    group: pl.DataFrame, seed: bytes, first_row: int, personal: PersonalGroup | None, hashes: bytes
+) -> None:
+    """Compare some rows with the plain path."""
     picks = random.Random(hashes[:8]).sample(range(group.height), min(_GUARD_ROWS, group.height))  # noqa: S311
     for i in picks:
-        again = row_leaf(plain_row(group.row(i, named=True)), salt[16 * i : 16 * i + 16])
-        if again != hashes[32 * i : 32 * i + 32]:
+        row = plain_row(group.row(i, named=True))
+        if personal is not None:
+            row = rows.withhold(row, personal.columns, salts(personal.seed, first_row + i, 1))
+        if row_leaf(row, salts(seed, first_row + i, 1)) != hashes[_HASH_SIZE * i :][:_HASH_SIZE]:
             raise IndelibleError(
                 "the fast and the plain encoder disagree on a row; nothing was sealed or proven",
                 next_step="Pin polars to the version in uv.lock and report this.",

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal, TypedDict, cast
 from tasks.errors import VerificationError
 from tasks.evidence import paths, tiles
 from tasks.evidence.canonical import canonical_json, parse_canonical
+from tasks.evidence.completeness_entry import GapEntry, HeartbeatEntry, check_gap, check_heartbeat
 from tasks.evidence.custody_entry import CustodyEntry, check_custody
 from tasks.evidence.reasons import MALFORMED_ENTRY, failure
 from tasks.evidence.schema import Count, Date, Digest, Form, Instant, check
@@ -100,15 +101,16 @@ class Sums(TypedDict):
 
 
 class SealEntry(TypedDict):
-    """A sealed batch of drops of one source."""
+    """A sealed batch of drops of one source. `personal` names the columns that a leaf commits to as one."""
 
     contract: ContractRef
     files: list[DataFile]
     format: Format
     gate: GateRef
     keys: list[Text]
-    leaf: Literal["jcs-salted/1"]
+    leaf: Literal["jcs-salted/2"]
     ledger: LedgerRef
+    personal: list[Text]
     previous: Previous | None
     quarantine: list[QuarantineFile]
     retain_until: Instant
@@ -267,7 +269,7 @@ class OtherEntry(TypedDict):
     """What every entry has. Entries of these types may have more keys."""
 
     format: Format
-    type: Literal["gap", "heartbeat", "access", "disposition"]
+    type: Literal["access", "disposition"]
 
 
 RetentionEntry = RetentionClassEntry | RetentionExtensionEntry
@@ -281,8 +283,11 @@ Entry = (
     | RetentionEntry
     | AuditEntry
     | CustodyEntry
+    | HeartbeatEntry
+    | GapEntry
     | OtherEntry
 )
+_NEVER_PERSONAL: Final = frozenset({"_drop", "_line", "_p", "_s", "_time"})
 _WHICH: Final = {"audit": "kind", "genesis": "action", "key": "action", "retention": "action"}
 _FORMS: Final[Mapping[tuple[object, object], Any]] = {
     ("seal", None): SealEntry,
@@ -297,6 +302,8 @@ _FORMS: Final[Mapping[tuple[object, object], Any]] = {
     ("key", "revoke"): KeyEntry,
     ("audit", "worm-probe"): AuditEntry,
     ("audit", "cloudtrail-custody"): CustodyEntry,
+    ("heartbeat", None): HeartbeatEntry,
+    ("gap", None): GapEntry,
 }
 
 
@@ -340,14 +347,24 @@ def _check_entry(entry: Any) -> None:
     check(entry, form, "entry")
     if kind == "seal":
         _check_paths(entry)
+        _check_personal(entry["personal"])
     if "enforced" in entry and entry["enforced"] != all(finding["ok"] for finding in entry["findings"]):
         raise ValueError("entry.enforced is not what its findings say")
     if form is CustodyEntry:
         check_custody(entry)
+    if form is HeartbeatEntry:
+        check_heartbeat(entry)
+    if form is GapEntry:
+        check_gap(entry)
     if "objects" in entry and entry["objects"]["path"] != paths.object_list(entry["objects"]["sha256"]):
         raise ValueError("entry.objects is not at the path of its digest")
     if "approver" in entry and entry["approver"] == entry["requested_by"]:
         raise ValueError("entry.approver is the one who asked")
+
+
+def _check_personal(names: list[str]) -> None:
+    if names != sorted(set(names)) or not _NEVER_PERSONAL.isdisjoint(names):
+        raise ValueError("entry.personal is not sorted, or withholds what orders the rows")
 
 
 def _check_paths(entry: SealEntry) -> None:

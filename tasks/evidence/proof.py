@@ -1,14 +1,15 @@
 """Record proofs: one small file that proves one record, format `indelible-record/1`.
 
-The file is a C2SP tlog-proof of the record's seal entry; its `extra` line carries the rest of the way:
-record, salt, path to the file's root, and the entry that names this root. `check` walks it upwards:
-row leaf -> file root -> entry -> log root -> signed checkpoint -> policy.
+The file is a C2SP tlog-proof of the record's seal entry; its `extra` line carries the rest of the way,
+deflated: record, salts, path to the file's root, and the entry that names this root. `check` walks it upwards:
+row leaf -> file root -> entry -> log root -> signed checkpoint -> policy. `withhold` takes the person out.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, Literal, TypedDict, cast
 
 from tasks.errors import VerificationError
@@ -18,12 +19,15 @@ from tasks.evidence.merkle import leaf_hash, root_from_inclusion
 from tasks.evidence.paths import RecordId, record_id
 from tasks.evidence.policy import Policy
 from tasks.evidence.reasons import ENTRY_NOT_IN_LOG, MALFORMED_PROOF, RECORD_CHANGED, failure
-from tasks.evidence.rows import row_leaf
+from tasks.evidence.rows import WITHHELD, row_leaf, withhold
 from tasks.evidence.schema import Count, Digest, Form
 from tasks.evidence.schema import check as check_schema
 from tasks.evidence.tlog_proof import TlogProof, parse_tlog_proof
 
 FORMAT: Final = "indelible-record/1"
+MAX_EXTRA_BYTES: Final = 32 << 20
+
+_Salt = Annotated[str, Form("32 hex digits", r"[0-9a-f]{32}")]
 
 
 class _Extra(TypedDict):
@@ -31,9 +35,10 @@ class _Extra(TypedDict):
     file: Count
     format: Literal["indelible-record/1"]
     path: list[Digest]
+    personal_salt: _Salt | None
     record: dict[str, str | bool | int | list[str] | None]
     row: Count
-    salt: Annotated[str, Form("32 hex digits", r"[0-9a-f]{32}")]
+    salt: _Salt
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +46,9 @@ class RecordProof:
     """A record and its way to a signed checkpoint; only `check` makes it trustworthy.
 
     Attributes:
-        record: every sealed column by name; timestamps as integer microseconds.
+        record: every sealed column by name, or every public one and `_p`; timestamps as integer microseconds.
         salt: the row's 16 bytes.
+        personal_salt: those of its personal group; None where there is no group, or where it is withheld.
         row: 0-based row in its file.
         row_path: inclusion proof of the row in its file's tree.
         file: index of the file in the entry's `files`.
@@ -54,6 +60,7 @@ class RecordProof:
 
     record: Mapping[str, Any]
     salt: bytes
+    personal_salt: bytes | None
     row: int
     row_path: Sequence[bytes]
     file: int
@@ -88,6 +95,22 @@ class RecordProof:
         """The record's id."""
         return record_id(self.data_file()["sha256"], self.row)
 
+    def withhold(self) -> RecordProof:
+        """The proof without the record's personal columns and without what they could be guessed from.
+
+        Raises:
+            VerificationError: as `seal`; `unrepresentable-value` when the record lacks a personal column.
+        """
+        if self.personal_salt is None:
+            return self
+        public = withhold(self.record, self.seal()["personal"], self.personal_salt)
+        return replace(self, record=public, personal_salt=None)
+
+    @property
+    def is_withheld(self) -> bool:
+        """Whether the record's personal columns are left out."""
+        return WITHHELD in self.record
+
 
 def build(proof: RecordProof) -> bytes:
     """The proof file.
@@ -100,11 +123,13 @@ def build(proof: RecordProof) -> bytes:
         "file": proof.file,
         "format": FORMAT,
         "path": [item.hex() for item in proof.row_path],
+        "personal_salt": None if proof.personal_salt is None else proof.personal_salt.hex(),
         "record": dict(proof.record),
         "row": proof.row,
         "salt": proof.salt.hex(),
     }
-    data = TlogProof(proof.index, tuple(proof.entry_path), proof.checkpoint, canonical_json(extra)).encode()
+    outer = TlogProof(proof.index, tuple(proof.entry_path), proof.checkpoint, deflate(canonical_json(extra)))
+    data = outer.encode()
     parse(data)
     return data
 
@@ -119,7 +144,7 @@ def parse(data: bytes) -> RecordProof:
     if outer.extra is None:
         raise failure(MALFORMED_PROOF, "the file proves an entry only; a record proof has an extra line")
     try:
-        value = parse_canonical(outer.extra)
+        value = parse_canonical(inflate(outer.extra))
         check_schema(value, _Extra, "extra")
     except (ValueError, VerificationError) as error:
         raise failure(MALFORMED_PROOF, str(error)) from error
@@ -127,6 +152,7 @@ def parse(data: bytes) -> RecordProof:
     return RecordProof(
         record=extra["record"],
         salt=bytes.fromhex(extra["salt"]),
+        personal_salt=None if extra["personal_salt"] is None else bytes.fromhex(extra["personal_salt"]),
         row=extra["row"],
         row_path=tuple(map(bytes.fromhex, extra["path"])),
         file=extra["file"],
@@ -145,14 +171,42 @@ def check(proof: RecordProof, policy: Policy) -> Mapping[str, Any]:
             `Policy.open_checkpoint`.
     """
     file = proof.data_file()
-    leaf = row_leaf(proof.record, proof.salt)
-    if _root(leaf, proof.row, file["rows"], proof.row_path) != bytes.fromhex(file["root"]):
+    if _root(_leaf(proof), proof.row, file["rows"], proof.row_path) != bytes.fromhex(file["root"]):
         raise failure(RECORD_CHANGED, f"row {proof.row} does not lead to the root of {file['path']}")
     checkpoint = policy.open_checkpoint(proof.checkpoint)
     entry = leaf_hash(proof.entry)
     if _root(entry, proof.index, checkpoint.size, proof.entry_path) != checkpoint.root:
         raise failure(ENTRY_NOT_IN_LOG, f"entry {proof.index} is not in the log of size {checkpoint.size}")
     return proof.record
+
+
+def _leaf(proof: RecordProof) -> bytes:
+    try:
+        return row_leaf(proof.withhold().record, proof.salt)
+    except VerificationError as error:
+        raise failure(RECORD_CHANGED, f"the record is none of its entry ({error})") from error
+
+
+def deflate(data: bytes) -> bytes:
+    """`data` as a raw deflate stream (RFC 1951)."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return packer.compress(data) + packer.flush()
+
+
+def inflate(data: bytes) -> bytes:
+    """What one whole raw deflate stream holds.
+
+    Raises:
+        ValueError: it is damaged, cut off, followed by something, or holds more than `MAX_EXTRA_BYTES`.
+    """
+    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        text = unpacker.decompress(data, MAX_EXTRA_BYTES)
+    except zlib.error as error:
+        raise ValueError("the extra line is not deflated") from error
+    if not unpacker.eof or unpacker.unused_data:
+        raise ValueError(f"the extra line is cut off, too long, or inflates to over {MAX_EXTRA_BYTES} bytes")
+    return text
 
 
 def _root(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes | None:

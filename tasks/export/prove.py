@@ -73,10 +73,11 @@ def prove(
             f"record {wanted} does not exist: its file has {facts['rows']} rows, numbered from 0",
             next_step="Copy a record_id from `indelible query`.",
         )
-    row = read_row(store, facts, wanted.row)
+    row = read_row(store, facts, place.entry["personal"], wanted.row)
     proof = RecordProof(
         record=row.record,
         salt=row.salt,
+        personal_salt=row.personal_salt,
         row=wanted.row,
         row_path=row.path,
         file=place.file,

@@ -7,7 +7,7 @@ That metadata is not signed by itself: it is used only after it led to the root 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,31 +19,34 @@ from tasks.errors import IndelibleError, VerificationError
 from tasks.evidence import merkle
 from tasks.evidence.entry import DataFile
 from tasks.evidence.reasons import FILE_ROOT_MISMATCH, failure
-from tasks.evidence.rows import salts
+from tasks.evidence.rows import PersonalGroup, salts
 from tasks.export.ranges import RangeFile
 from tasks.leaves import ROW_GROUP, leaf_hashes, plain_row
 from tasks.storage.protocol import ObjectStore
 
 SALT_SEED: Final = b"indelible.salt_seed"
+PERSONAL_SALT_SEED: Final = b"indelible.personal_salt_seed"
 SUBTREE_ROOTS: Final = b"indelible.subtree_roots"
 _HEX: Final = re.compile(rb"(?:[0-9a-f]{64})+")
 
 
 @dataclass(frozen=True, slots=True)
 class ProvenRow:
-    """A row in leaf terms (timestamps as integer microseconds), its salt and its inclusion path."""
+    """A row in leaf terms (timestamps as integer microseconds), its salts and its inclusion path."""
 
     record: Mapping[str, Any]
     salt: bytes
+    personal_salt: bytes | None
     path: tuple[bytes, ...]
 
 
-def read_row(store: ObjectStore, facts: DataFile, row: int) -> ProvenRow:
+def read_row(store: ObjectStore, facts: DataFile, personal: Sequence[str], row: int) -> ProvenRow:
     """Read a row and the path from its leaf to the file's root.
 
     Args:
         store: where the file lies.
         facts: what the signed entry says of the file.
+        personal: the columns of its personal group, as the entry names them.
         row: 0-based, below the entry's number of rows.
 
     Raises:
@@ -61,8 +64,11 @@ def read_row(store: ObjectStore, facts: DataFile, row: int) -> ProvenRow:
     if merkle.root(subtrees).hex() != facts["root"]:
         raise _mismatch(facts, "the subtree roots in its metadata do not lead to the sealed root")
     seed, first = _metadata_hashes(metadata, SALT_SEED, facts), group * ROW_GROUP
+    secret = None
+    if personal:
+        secret = PersonalGroup(tuple(personal), _metadata_hashes(metadata, PERSONAL_SALT_SEED, facts))
     try:
-        leaves = leaf_hashes(rows, seed, first)
+        leaves = leaf_hashes(rows, seed, first, secret)
     except VerificationError:
         raise
     except IndelibleError as error:
@@ -70,7 +76,8 @@ def read_row(store: ObjectStore, facts: DataFile, row: int) -> ProvenRow:
     if merkle.root(leaves) != subtrees[32 * group : 32 * group + 32]:
         raise _mismatch(facts, f"the rows of row group {group} do not hash to its sealed subtree")
     path = (*merkle.inclusion_proof(leaves, offset), *merkle.inclusion_proof(subtrees, group))
-    return ProvenRow(plain_row(rows.row(offset, named=True)), salts(seed, row, 1), path)
+    personal_salt = None if secret is None else salts(secret.seed, row, 1)
+    return ProvenRow(plain_row(rows.row(offset, named=True)), salts(seed, row, 1), personal_salt, path)
 
 
 def _row_group(file: pq.ParquetFile, group: int, facts: DataFile) -> pl.DataFrame:

@@ -18,7 +18,7 @@ from tasks.batch import DROP, LINE, TIME, LedgerDrop, RedactedBatch
 from tasks.contracts.model import Contract
 from tasks.evidence import merkle, paths
 from tasks.evidence.canonical import canonical_json
-from tasks.evidence.rows import salts
+from tasks.evidence.rows import PersonalGroup, salts
 from tasks.seal.parquet import SealedFile, sealed_file
 
 MAX_ROWS_PER_FILE = 1_000_000
@@ -42,6 +42,7 @@ class BatchObjects:
     ledger: PlannedObject
     gate: PlannedObject
     contract: PlannedObject
+    personal: tuple[str, ...]
     sums: Mapping[str, int]
 
 
@@ -54,7 +55,8 @@ def build_objects(batch: RedactedBatch, contract: Contract, salt_key: bytes) -> 
         salt_key: secret from which the salt seeds are derived.
     """
     seeds = _Seeds(salt_key, batch, contract)
-    files, ranges = _data_files(batch, seeds)
+    personal = tuple(name for name in contract.personal_columns if name in batch.frame.columns)
+    files, ranges = _data_files(batch, personal, seeds)
     quarantine = _quarantine_files(batch, seeds)
     ledger = _ledger(batch, ranges, seeds)
     gate_sha = hashlib.sha256(batch.gate.result).hexdigest()
@@ -73,7 +75,8 @@ def build_objects(batch: RedactedBatch, contract: Contract, salt_key: bytes) -> 
         contract.document,
         {"sha256": contract.sha256, "version": contract.version},
     )
-    return BatchObjects(tuple(files), tuple(quarantine), ledger, gate, document, _sums(batch.drops))
+    sums = _sums(batch.drops)
+    return BatchObjects(tuple(files), tuple(quarantine), ledger, gate, document, personal, sums)
 
 
 class _Seeds:
@@ -93,12 +96,14 @@ class _Seeds:
 
 
 def _data_files(
-    batch: RedactedBatch, seeds: _Seeds
+    batch: RedactedBatch, personal: tuple[str, ...], seeds: _Seeds
 ) -> tuple[list[PlannedObject], dict[int, list[list[int]]]]:
     planned: list[PlannedObject] = []
     ranges: dict[int, list[list[int]]] = {}
     for date, part, frame in _partitions(batch.frame):
-        file = sealed_file(frame, seeds.of(f"data/{date}/{part}"))
+        role = f"data/{date}/{part}"
+        group = PersonalGroup(personal, seeds.of(f"personal/{role}")) if personal else None
+        file = sealed_file(frame, seeds.of(role), group)
         for drop, first, count in _segments(frame):
             ranges.setdefault(drop, []).append([len(planned), first, count])
         times = frame[TIME].to_physical()

@@ -12,13 +12,13 @@ from tasks.contracts.model import Contract
 from tasks.errors import AlreadyExistsError, IndelibleError, StoreRefusedError
 from tasks.evidence.canonical import canonical_json
 from tasks.evidence.entry import SealEntry, encode_entry
+from tasks.evidence.rows import LEAF_FORMAT
 from tasks.evidence.tiles import MAX_ENTRY_BYTES
 from tasks.log import writer
 from tasks.seal.objects import BatchObjects, PlannedObject, build_objects
 from tasks.storage.protocol import ObjectStore
 
 FORMAT = "indelible/1"
-LEAF = "jcs-salted/1"
 
 
 class OvertakenError(IndelibleError):
@@ -218,8 +218,9 @@ def _entry(
         "format": FORMAT,
         "gate": named(objects.gate),
         "keys": list(batch.keys),
-        "leaf": LEAF,
+        "leaf": LEAF_FORMAT,
         "ledger": named(objects.ledger),
+        "personal": list(objects.personal),
         "quarantine": [named(p) for p in objects.quarantine],
         "retain_until": _rfc3339(retain_until),
         "sealed_at": _rfc3339(sealed_at),

@@ -21,6 +21,7 @@ from tasks.verify import Finding, Verdict, reasons, verify
 from tests.support.sealed_tree import (
     DATA_SCHEMA,
     DAY,
+    PERSONAL,
     QUARANTINE_SCHEMA,
     YEAR,
     Batch,
@@ -421,7 +422,7 @@ def resealed_file(
     data = parquet(batch.data, schema, batch.seed, **options)
     facts = tree.put(data, lambda digest: paths.data_file(batch.source, DAY, digest))
     if not keep_root:
-        facts["root"] = merkle.root(leaf_hashes(batch.data, batch.seed)).hex()
+        facts["root"] = merkle.root(leaf_hashes(batch.data, batch.seed, PERSONAL)).hex()
     return reseal(tree, **facts)
 
 

@@ -7,10 +7,11 @@ from typing import Any
 from tasks.evidence import merkle, paths
 from tasks.evidence.entry import SealEntry, encode_entry
 from tasks.evidence.proof import RecordProof
-from tasks.evidence.rows import row_leaf, salts
+from tasks.evidence.rows import row_leaf, salts, withhold
 from tests.support.logs import MemoryLog
 
 SEED = bytes(range(32))
+PERSONAL_SEED = bytes(range(32, 64))
 DIGEST = "ab" * 32
 
 
@@ -47,7 +48,7 @@ def seal_entry(*, root: str = DIGEST, rows: int = 1) -> SealEntry:
             "version_id": "",
         },
         "keys": ["pseudonym/2026-11"],
-        "leaf": "jcs-salted/1",
+        "leaf": "jcs-salted/2",
         "ledger": {
             "bytes": 10,
             "drops": 1,
@@ -56,6 +57,7 @@ def seal_entry(*, root: str = DIGEST, rows: int = 1) -> SealEntry:
             "sha256": DIGEST,
             "version_id": "",
         },
+        "personal": ["actor", "path"],
         "previous": {"entry": 0, "leaf": DIGEST},
         "quarantine": [
             {
@@ -105,15 +107,20 @@ def rows(count: int) -> list[dict[str, Any]]:
 def record_proof(*, row: int = 3, count: int = 9, cosigned: bool = True) -> tuple[RecordProof, MemoryLog]:
     """A proof of `row` of a file of `count` rows, sealed as entry 2 of a log of 5, and this log."""
     records = rows(count)
-    packed = salts(SEED, 0, count)
-    row_salts = [packed[start : start + 16] for start in range(0, len(packed), 16)]
-    leaves = [row_leaf(record, salt) for record, salt in zip(records, row_salts, strict=True)]
+    row_salts = [salts(SEED, number, 1) for number in range(count)]
+    personal_salts = [salts(PERSONAL_SEED, number, 1) for number in range(count)]
+    personal = seal_entry()["personal"]
+    leaves = [
+        row_leaf(withhold(record, personal, hidden), salt)
+        for record, salt, hidden in zip(records, row_salts, personal_salts, strict=True)
+    ]
     entry = encode_entry(seal_entry(root=merkle.root(leaves).hex(), rows=count))
     log = MemoryLog()
     log.grow([b"{}", b"[]", entry, b"1", b"2"])
     proof = RecordProof(
         record=records[row],
         salt=row_salts[row],
+        personal_salt=personal_salts[row],
         row=row,
         row_path=tuple(merkle.inclusion_proof(leaves, row)),
         file=0,

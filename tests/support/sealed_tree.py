@@ -23,7 +23,7 @@ from tasks.evidence.canonical import canonical_json
 from tasks.evidence.checkpoint import Checkpoint
 from tasks.evidence.note import NoteSigner, make_note
 from tasks.evidence.policy import Policy, parse_policy
-from tasks.evidence.rows import row_leaf, salts
+from tasks.evidence.rows import row_leaf, salts, withhold
 
 YEAR = 2026
 ORIGIN = "audit.example/test/2026"
@@ -57,6 +57,8 @@ QUARANTINE_SCHEMA = pa.schema(
     ]
 )
 
+PERSONAL = ("_extra", "_offset", "actor")
+
 Row = dict[str, Any]
 Hashes = list[bytes]
 
@@ -82,7 +84,8 @@ def parquet(
     """A Parquet file of rows whose timestamps are integer microseconds."""
     columns = [pa.array([row[item.name] for row in rows], item.type) for item in schema]
     table = pa.Table.from_arrays(columns, schema=schema)
-    about = {"indelible.salt_seed": seed.hex()} if metadata is None else dict(metadata)
+    seeds = {"indelible.salt_seed": seed.hex(), "indelible.personal_salt_seed": personal_seed(seed).hex()}
+    about = seeds if metadata is None else dict(metadata)
     sink = io.BytesIO()
     # Without the Arrow schema, so that readers see Parquet's own types; metadata is then written apart.
     with pq.ParquetWriter(sink, schema, compression="zstd", store_schema=False) as writer:
@@ -91,10 +94,17 @@ def parquet(
     return sink.getvalue()
 
 
-def leaf_hashes(rows: Sequence[Row], seed: bytes) -> list[bytes]:
+def personal_seed(seed: bytes) -> bytes:
+    """The seed of the personal group of a file with the seed `seed`."""
+    return hashlib.sha256(b"personal" + seed).digest()
+
+
+def leaf_hashes(rows: Sequence[Row], seed: bytes, personal: Sequence[str] = ()) -> list[bytes]:
     """Leaf of each row, by the plain path."""
-    packed = salts(seed, 0, len(rows))
-    return [row_leaf(row, packed[16 * i : 16 * i + 16]) for i, row in enumerate(rows)]
+    if personal:
+        hidden = personal_seed(seed)
+        rows = [withhold(row, personal, salts(hidden, i, 1)) for i, row in enumerate(rows)]
+    return [row_leaf(row, salts(seed, i, 1)) for i, row in enumerate(rows)]
 
 
 @dataclass
@@ -214,8 +224,9 @@ class SealedTree:
                 **self.put(b'{"success":true}', lambda s: paths.gate(source, s)),
             },
             "keys": ["pseudonym/2026-11"],
-            "leaf": "jcs-salted/1",
+            "leaf": "jcs-salted/2",
             "ledger": self.ledger(source, [canonical_json(drop) for drop in batch.drops]),
+            "personal": list(PERSONAL),
             "quarantine": [self._quarantine_file(batch)] if batch.aside else [],
             "retain_until": "2033-11-24T00:00:00Z",
             "sealed_at": SEALED_AT,
@@ -274,7 +285,7 @@ class SealedTree:
 
     def record_proof(self, batch: Batch, index: int, row: int) -> bytes:
         """Proof file of one row of the batch that is sealed as entry `index`."""
-        hashes = leaf_hashes(batch.data, batch.seed)
+        hashes = leaf_hashes(batch.data, batch.seed, PERSONAL)
         note = self.objects[paths.checkpoint(self.year)]
         size = int(note.split(b"\n")[1])
         reader = tiles.TileReader(self._log_object, size)
@@ -282,6 +293,7 @@ class SealedTree:
             proof.RecordProof(
                 record=batch.data[row],
                 salt=salts(batch.seed, row, 1),
+                personal_salt=salts(personal_seed(batch.seed), row, 1),
                 row=row,
                 row_path=merkle.inclusion_proof(hashes, row),
                 file=0,
@@ -334,7 +346,7 @@ class SealedTree:
             "event_date": DAY,
             "max_time": max(times),
             "min_time": min(times),
-            "root": merkle.root(leaf_hashes(batch.data, batch.seed)).hex(),
+            "root": merkle.root(leaf_hashes(batch.data, batch.seed, PERSONAL)).hex(),
             "rows": len(batch.data),
             **self.put(data, lambda s: paths.data_file(batch.source, DAY, s)),
         }

@@ -12,6 +12,7 @@ import pytest
 from tasks.errors import NotFoundError, VerificationError
 from tasks.evidence import paths, proof
 from tasks.evidence.policy import Policy
+from tasks.evidence.proof import inflate
 from tasks.evidence.tlog_proof import parse_tlog_proof
 from tasks.export.prove import ProvenRecord, prove
 from tasks.leaves import ROW_GROUP
@@ -150,7 +151,7 @@ def test_an_outside_verifier_accepts_the_proof_and_rejects_another_entry(
     file.write_bytes(proven.data)
     extra = parse_tlog_proof(proven.data).extra
     assert extra is not None
-    data = json.loads(extra)["entry"].encode()
+    data = json.loads(inflate(extra))["entry"].encode()
     for content, accepted in ((data, True), (data.replace(b'"lines":8', b'"lines":9'), False)):
         entry.write_bytes(content)
         run = subprocess.run(

@@ -87,8 +87,8 @@ def test_an_encoder_that_differs_in_one_row_in_four_seals_nothing(monkeypatch: p
     frame = nasty_frame().head(4)  # as many as the guard looks at
     honest = leaves._hash_rows
 
-    def wrong(group: pl.DataFrame, salt: bytes) -> bytes:
-        hashes = honest(group, salt)
+    def wrong(group: pl.DataFrame, salt: bytes, prefix: bytes) -> bytes:
+        hashes = honest(group, salt, prefix)
         return hashes[:96] + bytes(32)
 
     monkeypatch.setattr(leaves, "_hash_rows", wrong)

@@ -31,11 +31,12 @@ BODY: dict[str, Any] = {
         "version_id": "v",
     },
     "keys": [],
-    "leaf": "jcs-salted/1",
+    "leaf": "jcs-salted/2",
     "ledger": {
         "bytes": 2, "drops": 1, "path": f"ledger/source=app/{SHA}.jsonl", "root": SHA, "sha256": SHA,
         "version_id": "v",
     },
+    "personal": [],
     "quarantine": [],
     "retain_until": "2033-11-24T00:00:00Z",
     "sealed_at": "2026-11-24T10:00:00Z",

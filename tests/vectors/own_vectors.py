@@ -17,10 +17,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tasks.evidence import merkle, paths
 from tasks.evidence.canonical import canonical_json
 from tasks.evidence.note import CosignatureSigner, NoteSigner
-from tasks.evidence.rows import salts
+from tasks.evidence.rows import WITHHELD, salts, withhold
 from tests.support.sealed_tree import (
     DATA_SCHEMA,
     DAY_US,
+    PERSONAL,
     QUARANTINE_SCHEMA,
     YEAR,
     Batch,
@@ -28,6 +29,7 @@ from tests.support.sealed_tree import (
     SealedTree,
     leaf_hashes,
     parquet,
+    personal_seed,
 )
 
 DATA = Path(__file__).with_name("data")
@@ -54,7 +56,7 @@ class _Tree(SealedTree):
             "event_date": "2026-11-01",
             "max_time": max(times),
             "min_time": min(times),
-            "root": merkle.root(leaf_hashes(batch.data, batch.seed)).hex(),
+            "root": merkle.root(leaf_hashes(batch.data, batch.seed, PERSONAL)).hex(),
             "rows": len(batch.data),
             **self.put(data, lambda s: paths.data_file(batch.source, "2026-11-01", s)),
         }
@@ -126,25 +128,37 @@ def _batch(number: int, rows: int) -> Batch:
 
 def _files(batch: Batch) -> list[dict[str, Any]]:
     return [
-        _file(kind, rows, batch.seed) for kind, rows in (("data", batch.data), ("quarantine", batch.aside))
+        _file("data", batch.data, batch.seed, PERSONAL),
+        _file("quarantine", batch.aside, batch.seed, ()),
     ]
 
 
-def _file(kind: str, rows: list[Row], seed: bytes) -> dict[str, Any]:
-    leaves = leaf_hashes(rows, seed)
+def _file(kind: str, rows: list[Row], seed: bytes, personal: tuple[str, ...]) -> dict[str, Any]:
+    leaves = leaf_hashes(rows, seed, personal)
+    seeds = {"salt_seed": seed.hex()} | (
+        {"personal_salt_seed": personal_seed(seed).hex()} if personal else {}
+    )
+    items = [_row(record, row, seed, personal) for row, record in enumerate(rows)]
     return {
         "kind": kind,
-        "salt_seed": seed.hex(),
+        **seeds,
         "root": merkle.root(leaves).hex(),
-        "rows": [
-            {
-                "salt": salts(seed, row, 1).hex(),
-                "leaf_data": canonical_json({**record, "_s": salts(seed, row, 1).hex()}).decode(),
-                "leaf": leaves[row].hex(),
-            }
-            for row, record in enumerate(rows)
-        ],
+        "rows": [item | {"leaf": leaf.hex()} for item, leaf in zip(items, leaves, strict=True)],
     }
+
+
+def _row(record: Row, row: int, seed: bytes, personal: tuple[str, ...]) -> dict[str, Any]:
+    salt, public, group = salts(seed, row, 1), record, {}
+    if personal:
+        hidden = salts(personal_seed(seed), row, 1)
+        public = withhold(record, personal, hidden)
+        data = canonical_json({**{name: record[name] for name in personal}, "_s": hidden.hex()})
+        group = {
+            "personal_salt": hidden.hex(),
+            "personal_data": data.decode(),
+            "personal_hash": public[WITHHELD],
+        }
+    return {"salt": salt.hex(), **group, "leaf_data": canonical_json({**public, "_s": salt.hex()}).decode()}
 
 
 def _entry(tree: SealedTree, index: int) -> dict[str, Any]:
