@@ -28,7 +28,7 @@ Versions = Mapping[str, Sequence[ObjectInfo]]
 Progress = Callable[[str, int, int], None]
 _AT_ONCE = 8
 _ANY = datetime.min.replace(tzinfo=UTC)
-_OPEN = frozenset({"access", "disposition", "gap", "heartbeat"})  # their keys are not settled
+_OPEN = frozenset({"access", "disposition"})  # their keys are not settled
 _EXTEND = (
     "Allow these credentials s3:GetObjectRetention; if the lock is really so, extend it with "
     "`indelible retention extend` and find out who stored the object."

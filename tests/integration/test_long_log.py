@@ -26,6 +26,7 @@ from tasks.storage.local import LocalStore
 from tasks.storage.protocol import ObjectStore
 from tasks.verify import DirectoryReader, verify
 from tests.integration.test_outside_verifiers import VERIFIERS, go_build
+from tests.support.entries import filler
 from tests.support.logs import MemoryLog, private_key
 
 YEAR = 2026
@@ -52,7 +53,7 @@ class CountingStore:
 
 
 def entry(index: int) -> bytes:
-    return canonical_json({"format": "indelible/1", "number": index, "type": "heartbeat"})
+    return canonical_json(filler(index))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import pytest
 from tasks.errors import VerificationError
 from tasks.evidence.canonical import canonical_json
 from tasks.evidence.entry import MAX_ENTRY_BYTES, encode_entry, parse_entry
+from tests.support.entries import filler
 from tests.support.proofs import seal_entry
 
 GENESIS: dict[str, Any] = {
@@ -56,7 +57,7 @@ def test_genesis_comes_back_with_and_without_the_year_before() -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    ["gap", "heartbeat", "access", "disposition"],
+    ["access", "disposition"],
 )
 def test_types_that_come_later_have_a_place(kind: str) -> None:
     entry = {"format": "indelible/1", "type": kind, "whatever": {"later": [1]}}
@@ -128,11 +129,11 @@ def test_only_the_canonical_spelling_is_an_entry() -> None:
 
 
 def test_an_entry_fits_a_bundle() -> None:
-    entry: dict[str, Any] = {"format": "indelible/1", "pad": "", "type": "gap"}
+    entry = filler(0, store="")
     longest = "x" * (MAX_ENTRY_BYTES - len(canonical_json(entry)))
-    data = canonical_json({**entry, "pad": longest})
+    data = canonical_json(filler(0, store=longest))
     assert canonical_json(parse_entry(data)) == data
-    assert "longer than 65535" in refused({**entry, "pad": longest + "x"})
+    assert "longer than 65535" in refused(filler(0, store=longest + "x"))
 
 
 def test_what_cannot_be_parsed_cannot_be_encoded() -> None:

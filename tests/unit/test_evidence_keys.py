@@ -16,6 +16,7 @@ from tasks.evidence.entry import parse_entry
 from tasks.evidence.keys import in_force, key_entry, recovery_entry
 from tasks.evidence.note import NoteSigner, make_note, signature_count
 from tasks.evidence.policy import parse_policy, policy_text
+from tests.support.entries import filler
 from tests.support.logs import private_key
 
 OLD, NEW = (NoteSigner("log.example", private_key(name)) for name in ("old", "new"))
@@ -90,7 +91,7 @@ def test_who_asks_cannot_approve() -> None:
 
 
 def test_keys_are_in_force_from_their_announcement_to_their_withdrawal() -> None:
-    other = canonical_json({"format": "indelible/1", "note": 'a "type":"key" in a text', "type": "gap"})
+    other = canonical_json(filler(0, store='a "type":"key" in a text'))
     steps = [entry("announce", NEW), other, entry("retire", OLD)]
     assert in_force([OLD.vkey], steps[:1]) == (OLD.vkey, NEW.vkey)
     assert in_force([OLD.vkey], steps) == (NEW.vkey,)

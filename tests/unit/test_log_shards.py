@@ -16,6 +16,7 @@ from tasks.evidence.note import NoteSigner
 from tasks.evidence.policy import parse_policy
 from tasks.log import reader, writer
 from tasks.storage.local import LocalStore
+from tests.support.entries import filler
 from tests.support.faults import MOMENT, Fault, FaultyStore, ProcessDiedError, die
 from tests.support.logs import private_key
 
@@ -28,7 +29,7 @@ def signer(year: int) -> NoteSigner:
 
 
 def beat(number: int) -> bytes:
-    return canonical_json({"format": "indelible/1", "number": number, "type": "heartbeat"})
+    return canonical_json(filler(number))
 
 
 def opened(store: FaultyStore, year: int = YEAR) -> None:

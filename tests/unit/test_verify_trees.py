@@ -9,13 +9,14 @@ import pytest
 from tasks.evidence import paths
 from tasks.verify import DirectoryReader, Verdict, reasons, verify
 from tasks.verify.report import MAX_FINDINGS
+from tests.support.entries import filler
 from tests.support.sealed_tree import YEAR, SealedTree, example_batch, example_tree, policy_text
 
 
-def heartbeats(count: int) -> SealedTree:
+def fillers(count: int) -> SealedTree:
     tree = SealedTree()
     tree.genesis()
-    tree.entries += [{"format": "indelible/1", "number": i, "type": "heartbeat"} for i in range(count - 1)]
+    tree.entries += [filler(i) for i in range(count - 1)]
     return tree
 
 
@@ -25,21 +26,21 @@ def reasons_of(tree: SealedTree) -> set[str]:
 
 @pytest.mark.parametrize("sizes", [(256,), (1, 255, 256, 257, 512), (100, 300, 700), (512, 513)])
 def test_logs_of_several_tiles_hold(sizes: tuple[int, ...]) -> None:
-    tree = heartbeats(sizes[-1]).seal(*sizes)
+    tree = fillers(sizes[-1]).seal(*sizes)
     report = verify(tree, tree.policy)
     assert report.findings == ()
     assert (report.shards[0].size, report.shards[0].checkpoints) == (sizes[-1], len(sizes))
 
 
 def test_a_partial_tile_may_have_been_replaced_by_the_full_one() -> None:
-    tree = heartbeats(300).seal(200, 300)
+    tree = fillers(300).seal(200, 300)
     for path in [path for path in tree.objects if path.endswith(".p/200")]:
         del tree.objects[path]
     assert reasons_of(tree) == set()
 
 
 def test_damage_to_one_place_is_repaired_from_the_others() -> None:
-    tree = heartbeats(600).seal(600)
+    tree = fillers(600).seal(600)
     tree.objects[paths.log_prefix(YEAR) + "tile/entries/000"] = b""
     tree.objects[paths.log_prefix(YEAR) + "tile/0/001"] = bytes(8192)
     del tree.objects[paths.sequence(YEAR, 550)]
@@ -53,7 +54,7 @@ def test_damage_to_one_place_is_repaired_from_the_others() -> None:
 
 
 def test_an_entry_that_is_lost_everywhere_is_named() -> None:
-    tree = heartbeats(5).seal()
+    tree = fillers(5).seal()
     del tree.objects[paths.sequence(YEAR, 3)]
     del tree.objects[paths.log_prefix(YEAR) + "tile/entries/000.p/5"]
     missing = [f.path for f in verify(tree, tree.policy).findings if f.reason == reasons.ENTRY_MISSING]
@@ -131,7 +132,7 @@ def test_a_file_that_was_only_encoded_anew_keeps_its_records() -> None:
 
 
 def test_findings_are_bounded_and_counted() -> None:
-    tree = heartbeats(2)
+    tree = fillers(2)
     tree.seal()
     for i in range(MAX_FINDINGS + 5):
         tree.objects[f"log/{YEAR}/stray/{i}"] = b""
