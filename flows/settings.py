@@ -128,8 +128,30 @@ class ScheduleSettings(_Section):
 
     deliver: dict[str, str] = Field(default_factory=dict)
     deliver_default: str = "*/15 * * * *"
+    look_back_days: int = Field(
+        default=0, ge=0, le=36_500, description="scheduled deliveries take drops of so many days; 0 takes all"
+    )
+    publish: str = "7 * * * *"
+    recover: str = "*/10 * * * *"
     verify: str = "30 3 * * *"
     export: str = "0 5 1 * *"
+
+
+class RecoverySettings(_Section):
+    """When a run counts as dead, and how often it is started again."""
+
+    silent_s: int = Field(default=90, ge=1, description="a running flow gives a sign of life every 30 s")
+    pending_s: int = Field(default=300, ge=1, description="from a worker's taking a run to its start")
+    max_recoveries: int = Field(default=3, ge=0, le=20)
+    pause_s: int = Field(default=30, ge=1, le=3600, description="before a new start; doubles with each")
+
+
+class PrefectSettings(_Section):
+    """The Prefect server that `indelible up` starts: with a SQLite file, unless a PostgreSQL is named."""
+
+    database_url: SecretStr | None = Field(
+        default=None, description="postgresql://user:password@host/database"
+    )
 
 
 class LimitSettings(_Section):
@@ -219,6 +241,24 @@ class TimestampSettings(_Section):
     timeout_s: float = Field(default=10, gt=0)
 
 
+class MetricsSettings(_Section):
+    """What Prometheus is told."""
+
+    silence_s: dict[str, int] = Field(
+        default_factory=dict,
+        description="by source: longest time without a drop; by default frequency and latency of its contract",
+    )
+    silence_default_s: int = Field(default=21_600, ge=1, description="where the contract has no rhythm")
+    timeout_s: float = Field(
+        default=8, gt=0, le=600, description="longest scrape; below Prometheus's scrape_timeout"
+    )
+    prefect_api: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s]+$",
+        description="URL of Prefect's API, ending in /api; by default that of `indelible up`",
+    )
+
+
 class Settings(BaseSettings):
     """All settings of a deployment."""
 
@@ -238,11 +278,14 @@ class Settings(BaseSettings):
     keys: KeySettings = KeySettings()
     retention: RetentionSettings = RetentionSettings()
     schedules: ScheduleSettings = ScheduleSettings()
+    recovery: RecoverySettings = RecoverySettings()
+    prefect: PrefectSettings = PrefectSettings()
     limits: LimitSettings = LimitSettings()
     probe: ProbeSettings = ProbeSettings()
     sequencer: SequencerSettings = SequencerSettings()
     witness: WitnessSettings = WitnessSettings()
     timestamps: TimestampSettings = TimestampSettings()
+    metrics: MetricsSettings = MetricsSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -45,6 +45,7 @@ COMMANDS = {
         "key:app",
         "The keys that sign logs: see them, change them, give them up; each change is sealed in the log.",
     ),
+    "metrics": ("metrics:app", "Metrics for Prometheus, computed from the sealed log and from live state."),
     "retention": ("retention:app", "See what would be locked and until when; extend locks."),
     "store": ("store:app", "Find out whether the store keeps what it promises."),
     "custody": ("custody:app", "Compare what is sealed with what AWS signed: CloudTrail's digest files."),

@@ -220,6 +220,26 @@ class Catalog:
         ).fetchall()
         return [(int(drop), int(line), str(raw)) for drop, line, raw in rows]
 
+    def rule_hits(self, shard: int, start: int, end: int) -> dict[tuple[str, str], int]:
+        """(source, rule) -> quarantined lines that broke it, of entries from `start` up to and without `end`.
+
+        Reads the quarantine files of these entries, one column of each.
+        """
+        files = self.connection.execute(
+            "SELECT source, path FROM files WHERE role = 'quarantine' AND shard = ? AND entry >= ? AND entry < ?",
+            [shard, start, end],
+        ).fetchall()
+        hits: dict[tuple[str, str], int] = {}
+        for source in sorted({source for source, _ in files}):
+            located = [self._session.locate(path) for of, path in files if of == source]
+            rows = self.connection.execute(
+                "SELECT rule, count(*) FROM read_parquet(?), unnest(rules) AS r(rule)"
+                " WHERE disposition = 'quarantined' GROUP BY rule",
+                [located],
+            ).fetchall()
+            hits |= {(source, str(rule)): int(lines) for rule, lines in rows}
+        return hits
+
     def retention_class(self, source: str) -> dict[str, Any] | None:
         """The newest entry that says how long the source's records are kept."""
         row = self.connection.execute(

@@ -19,6 +19,7 @@ GROUPS = {
     "custody": {"check"},
     "hold": {"list", "place", "release"},
     "key": {"compromise", "list", "revoke", "rotate"},
+    "metrics": {"print", "push", "serve"},
     "quarantine": {"list", "replay", "show"},
     "retention": {"extend", "plan"},
     "sequencer": {"key", "run"},

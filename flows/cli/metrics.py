@@ -1,0 +1,99 @@
+"""`indelible metrics`: the numbers of a deployment for Prometheus."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from typing import Annotated
+
+import typer
+from prometheus_client import start_http_server
+
+from flows.cli.common import AsJson, Endpoint, Store, next_step, out, print_json, runtime_with, working
+from flows.metrics.exporter import Exporter, build
+from tasks.errors import StoreUnavailableError, UsageError
+
+app = typer.Typer(
+    help="Metrics for Prometheus, computed from the sealed log and from live state.", no_args_is_help=True
+)
+Wait = Annotated[
+    float, typer.Option("--wait", min=1, max=3600, help="Seconds after which a part is left out.")
+]
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="0 takes a free one.")] = 9477,
+    store: Store = None,
+    endpoint: Endpoint = None,
+) -> None:
+    """Answer `GET /metrics` until interrupted. Each scrape computes anew, within [metrics] timeout_s."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
+    exporter = _exporter(store, endpoint, None)
+    try:
+        server, thread = start_http_server(port, host, exporter.registry)
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on {host} port {port}: {error.strerror}", next_step="Choose another --port."
+        ) from error
+    out.print(f"metrics at http://{host}:{server.server_port}/metrics")
+    next_step("scrape it with infra/observability/prometheus.yml")
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        server.shutdown()
+        thread.join()
+        out.print("ended")
+
+
+@app.command("print")
+def print_metrics(wait: Wait = 120, store: Store = None, endpoint: Endpoint = None) -> None:
+    """Print the metrics once, in Prometheus's text format."""
+    exporter = _exporter(store, endpoint, wait)
+    with working(False, "reading the log"):
+        text = exporter.text()
+    sys.stdout.write(text.decode())
+    _complain(exporter)
+
+
+@app.command()
+def push(
+    url: Annotated[
+        str, typer.Argument(help="Of a Prometheus push gateway, for example http://127.0.0.1:9091.")
+    ],
+    wait: Wait = 120,
+    store: Store = None,
+    endpoint: Endpoint = None,
+    as_json: AsJson = False,
+) -> None:
+    """Push the metrics once, as job `indelible`: after a run of a machine that nobody scrapes."""
+    exporter = _exporter(store, endpoint, wait)
+    with working(as_json, "reading the log"):
+        exporter.push(url)
+    if as_json:
+        print_json(
+            {
+                "url": url,
+                "job": "indelible",
+                "parts": {p.name: p.name not in exporter.down for p in exporter.parts},
+            }
+        )
+    else:
+        out.print(f"pushed {len(exporter.parts)} parts to {url}")
+        next_step("let Prometheus scrape the gateway with honor_labels: true")
+    _complain(exporter)
+
+
+def _exporter(store: str | None, endpoint: str | None, wait: float | None) -> Exporter:
+    return build(runtime_with(store=store, endpoint=endpoint, identity="auditor"), timeout_s=wait)
+
+
+def _complain(exporter: Exporter) -> None:
+    """Fail when a part is lacking, after all others were told."""
+    if exporter.down:
+        raise StoreUnavailableError(
+            f"could not be computed: {', '.join(exporter.down)}",
+            next_step="The log above says why; with more time, try a longer --wait.",
+        )
