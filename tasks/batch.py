@@ -144,6 +144,19 @@ class LedgerDrop:
 
 
 @dataclass(frozen=True, slots=True)
+class RowSubjects:
+    """The persons of a batch's rows, for the note of where each occurs.
+
+    Attributes:
+        ids: subject ids, see `Keyring.subject_ids`.
+        rows: UInt32 index into `ids` for each row of the frame; null for a row about nobody.
+    """
+
+    ids: tuple[str, ...]
+    rows: pl.Series
+
+
+@dataclass(frozen=True, slots=True)
 class RedactedBatch:
     """The only thing that can be sealed. Holds no clear personal data and no secret.
 
@@ -152,8 +165,11 @@ class RedactedBatch:
             Datetime(us, UTC) only.
         set_aside: DROP, LINE, OFFSET, LENGTH, `disposition`, `rules` and `raw` (String: base64 of
             the encrypted raw bytes; null for `duplicate` and `blank`).
-        keys: ids of the keys used, for example `pseudonym/2026-11`.
+        keys: ids of the keys used, for example `pseudonym/2026-11`; `subject` for those of persons.
         report: counts by field, treatment and detector; no values.
+        identities: String columns `pseudonym`, `field`, `kid` and `ciphertext`, one row for each field and
+            pseudonym, strictly ascending by these two; None or empty when no field is encrypted.
+        subjects: who the rows are about, or None where the contract does not tell. Never sealed.
     """
 
     source: str
@@ -165,6 +181,8 @@ class RedactedBatch:
     unknown_fields: Mapping[str, int]
     keys: tuple[str, ...]
     report: Mapping[str, Any]
+    identities: pl.DataFrame | None = None
+    subjects: RowSubjects | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from typing import Final, Literal
 from tasks.contracts.rhythm import Rhythm
 
 FieldType = Literal["string", "integer", "number", "boolean", "timestamp", "json", "strings"]
-Treatment = Literal["keep", "drop", "mask", "truncate_ip", "pseudonym", "scan"]
+Treatment = Literal["keep", "drop", "mask", "truncate_ip", "prefix_pseudonym", "pseudonym", "encrypt", "scan"]
+KeyScope = Literal["epoch", "subject"]
 Drift = Literal["evolve", "freeze", "quarantine"]
 Severity = Literal["error", "warning", "info"]
 WireFormat = Literal["cloudtrail", "ndjson", "combined"]
@@ -39,6 +40,7 @@ class Field:
             compete for one value.
         treatment: how the value is redacted.
         domain: pseudonym domain; fields that share it get equal pseudonyms for equal values.
+        key_scope: whose key a pseudonym takes: that of its month, or that of the person of its row.
         description: for people.
     """
 
@@ -51,6 +53,7 @@ class Field:
     time_formats: tuple[str, ...] = ()
     treatment: Treatment = "keep"
     domain: str = ""
+    key_scope: KeyScope = "epoch"
     classification: str = ""
     description: str = ""
 
@@ -58,6 +61,20 @@ class Field:
     def is_personal(self) -> bool:
         """Whether the value can tell of whom a record is."""
         return self.classification in PERSONAL or self.treatment not in {"keep", "scan"}
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectField:
+    """A field that tells of which person a row is.
+
+    Attributes:
+        name: the field.
+        part: what of its value identifies the person: `whole`, or `last`, what follows the last `/` or `:`
+            (the session or user name in an ARN or a principal id).
+    """
+
+    name: str
+    part: Literal["whole", "last"] = "whole"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +116,7 @@ class Contract:
         access_events: column of the `access_events` view -> DuckDB SQL over this source's columns:
             actor, action, resource, outcome, source_address.
         landing_include, landing_exclude: `fnmatch` patterns of keys that belong to the source.
+        subject: fields that tell of which person a row is; the first that is not null does.
         retention_class: name of the retention class, for people and for the record.
         retention_minimums: (driver, days) of each minimum; a driver may be "".
         retention_max_days: days after which privacy law wants the records gone; None: no maximum.
@@ -120,6 +138,7 @@ class Contract:
     access_events: Mapping[str, str]
     landing_include: tuple[str, ...] = ("*",)
     landing_exclude: tuple[str, ...] = ()
+    subject: tuple[SubjectField, ...] = ()
     retention_class: str = "standard"
     retention_minimums: tuple[tuple[str, int], ...] = ()
     retention_max_days: int | None = None

@@ -24,7 +24,7 @@ _MACHINE: Final = r"(?i)\.amazonaws\.com$|^i-[0-9a-f]{8,17}$|^[0-9a-f-]{16,}$|^(
 
 
 def known_persons(frame: pl.DataFrame, contract: Contract) -> list[str]:
-    """Distinct names in the pseudonymised fields, longest first.
+    """Distinct names in the fields that become pseudonyms, longest first.
 
     The name inside an ARN, a principal id (`AROA...:session`) and an e-mail address is a name too. At
     most 100,000 names are used.
@@ -32,7 +32,8 @@ def known_persons(frame: pl.DataFrame, contract: Contract) -> list[str]:
     columns = [
         _texts(frame[field.name])
         for field in contract.fields
-        if field.treatment == "pseudonym" and frame[field.name].dtype in (pl.String, pl.List(pl.String))
+        if field.treatment in {"pseudonym", "encrypt"}
+        and frame[field.name].dtype in (pl.String, pl.List(pl.String))
     ]
     if not columns:
         return []

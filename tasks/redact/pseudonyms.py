@@ -1,76 +1,76 @@
-"""Keyed pseudonyms: equal values of one domain and month get equal names, and no key means no way back.
+"""Keyed pseudonyms: equal values of one domain and key get equal names, and no key means no way back.
 
-`p_<epoch>_<32 hex>` with the first 128 bits of `HMAC-SHA256(K_epoch, domain || 0x00 || value)` (RFC 2104).
-The value is normalised first: e-mail addresses to NFC and full case folding, IP addresses to their
-canonical text (RFC 5952), everything else to NFC.
+`<prefix><32 hex>` with the first 128 bits of `HMAC-SHA256(K, domain || 0x00 || value)` (RFC 2104). The prefix
+tells whose key it was: `p_<epoch>_` that of a month, `s_` that of one person. The value is normalised first.
 """
 
 from __future__ import annotations
 
 import hashlib
-import ipaddress
-import unicodedata
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
-from tasks.redact.distinct import through_distinct
+from tasks.redact.distinct import encode
+from tasks.redact.holders import Holders
+from tasks.redact.normal import normalise
 
 _BLOCK: Final = 64
 _HEX_DIGITS: Final = 32
 _INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
-# What only an address can look like; the parser decides.
-_ADDRESS_LIKE: Final = r"^(?:[0-9.]{7,15}|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]{1,45})$"
 
 
-def pseudonymise(values: pl.Series, key: bytes, domain: str, epoch: str) -> pl.Series:
-    """Replaces each value by its pseudonym; null stays null.
+@dataclass(frozen=True, slots=True)
+class Pseudonyms:
+    """Pseudonyms of a column, made once for each pair of a value and a holder of its key.
+
+    Attributes:
+        names: pseudonym of each pair; two spellings of one value have equal ones.
+        texts: the normalised value of each pair.
+        holders: code of the holder of each pair.
+        rows: index of each row's pair, null for null.
+    """
+
+    names: list[str]
+    texts: list[str]
+    holders: list[int]
+    rows: pl.Series
+
+    def column(self) -> pl.Series:
+        """The pseudonym of each row."""
+        return pl.Series(self.names, dtype=pl.String).gather(self.rows).alias(self.rows.name)
+
+
+def pseudonymise(values: pl.Series, codes: pl.Series, holders: Holders, domain: str) -> Pseudonyms:
+    """Makes the pseudonym of each value; null stays null.
 
     Args:
         values: strings.
-        key: secret of the epoch, at most 64 bytes.
+        codes: holder of the key of each row.
+        holders: gives the keys.
         domain: pseudonym domain; equal values of different domains get different pseudonyms.
-        epoch: `YYYY-MM`, stands in the pseudonym so that its key can be found, or known to be destroyed.
     """
-    name = _namer(key, domain, epoch)
-
-    def convert(distinct: pl.Series) -> pl.Series:
-        texts = normalise(distinct).to_list()
-        return pl.Series([None if text is None else name(text) for text in texts], dtype=pl.String)
-
-    return through_distinct(values, convert)
-
-
-def normalise(values: pl.Series) -> pl.Series:
-    """The form of each value that is hashed; see the module's charter."""
-    special = values.str.contains(r"[@:]|[^\x00-\x7f]") | values.str.contains(_ADDRESS_LIKE)
-    rows = special.fill_null(value=False).arg_true()
-    if rows.is_empty():
-        return values
-    texts = [_normal_text(text) for text in values.gather(rows).to_list()]
-    return values.clone().scatter(rows, pl.Series(texts, dtype=pl.String))
+    distinct, places = encode(values)
+    if places is None:
+        places = pl.int_range(len(values), dtype=pl.UInt32, eager=True).set(values.is_null(), None)
+    size = max(len(distinct), 1)
+    pairs = (codes.cast(pl.UInt64) * size + places).to_arrow().dictionary_encode()
+    found = pl.Series(pairs.dictionary, dtype=pl.UInt64)
+    texts = normalise(distinct).gather(found % size).to_list()
+    whose = (found // size).to_list()
+    namers = {code: _namer(holders.key(code), domain, holders.prefix(code)) for code in set(whose)}
+    names = [namers[code](text) for code, text in zip(whose, texts, strict=True)]
+    return Pseudonyms(names, texts, whose, pl.Series(values.name, pairs.indices, dtype=pl.UInt32))
 
 
-def _normal_text(text: str) -> str:
-    text = unicodedata.normalize("NFC", text)
-    if "@" in text:
-        return unicodedata.normalize("NFC", text.casefold())
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return text
-    mapped = getattr(address, "ipv4_mapped", None)
-    return str(mapped or address)
-
-
-def _namer(key: bytes, domain: str, epoch: str) -> Callable[[str], str]:
+def _namer(key: bytes, domain: str, prefix: str) -> Callable[[str], str]:
     """HMAC-SHA256 with both keyed blocks and the domain hashed once, not once a value."""
     padded = key.ljust(_BLOCK, b"\0")
     inner = hashlib.sha256(padded.translate(_INNER) + domain.encode() + b"\0")
     outer = hashlib.sha256(padded.translate(_OUTER))
-    prefix = f"p_{epoch}_"
 
     def name(text: str) -> str:
         first = inner.copy()

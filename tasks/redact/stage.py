@@ -17,14 +17,18 @@ from tasks.batch import (
     LedgerDrop,
     ReadDrop,
     RedactedBatch,
+    RowSubjects,
     ValidatedBatch,
 )
 from tasks.contracts.model import Contract, Field
 from tasks.errors import ContractError, IndelibleError
 from tasks.keyring import Keyring
+from tasks.redact.holders import Holders
+from tasks.redact.identities import encrypt_identities
 from tasks.redact.persons import known_persons
 from tasks.redact.quarantine import encrypt_raw
 from tasks.redact.scan import TEXT, Scanner
+from tasks.redact.subjects import Subjects, find_subjects
 from tasks.redact.treatments import Treatments, effective_treatment
 
 # What the contract does not name is treated as an opaque subtree that nobody has classified.
@@ -34,13 +38,13 @@ _EXTRA_FIELD: Final = Field(EXTRA, "json", ((EXTRA,),), treatment="scan")
 def redact(batch: ValidatedBatch, contract: Contract, keyring: Keyring) -> RedactedBatch:
     """Treats every column as its contract says, and every text for secrets whatever the contract says.
 
-    Equal input and keys give equal output: pseudonyms take the key of the event's month, ciphertexts
-    that of the month in which their drop landed.
+    Equal input and keys give equal output: pseudonyms take the key of the event's month or of the person,
+    quarantined lines that of the month in which their drop landed.
 
     Args:
         batch: accepted rows and the lines set aside.
         contract: names the treatment of each field.
-        keyring: gives the pseudonym and quarantine keys.
+        keyring: gives the pseudonym and quarantine keys, and those of persons.
 
     Raises:
         ContractError: an accepted row has no event time, so no month to take a key from.
@@ -50,10 +54,13 @@ def redact(batch: ValidatedBatch, contract: Contract, keyring: Keyring) -> Redac
     drops = _ledger(batch)
     persons = known_persons(batch.frame, contract)
     scanner = Scanner(persons)
-    treatments = Treatments(_months(batch.frame, contract), keyring, scanner)
+    subjects = find_subjects(batch.frame, contract)
+    holders = Holders(_months(batch.frame, contract), subjects, keyring)
+    treatments = Treatments(holders, scanner)
     frame = batch.frame.drop(LENGTH).with_columns(
         treatments.apply(batch.frame, (*contract.fields, _EXTRA_FIELD))
     )
+    identities = encrypt_identities(batch.source, treatments.encrypted, holders)
     raw, quarantine_keys = encrypt_raw(batch.set_aside, batch.drops, keyring)
     return RedactedBatch(
         source=batch.source,
@@ -63,9 +70,17 @@ def redact(batch: ValidatedBatch, contract: Contract, keyring: Keyring) -> Redac
         gate=batch.gate,
         violations=batch.violations,
         unknown_fields=_names(batch.unknown_fields, Scanner(persons)),
-        keys=tuple(sorted(treatments.keys | quarantine_keys)),
+        keys=tuple(sorted(holders.used | quarantine_keys)),
+        identities=identities,
+        subjects=_row_subjects(subjects, keyring),
         report=_report(batch.frame, contract, scanner),
     )
+
+
+def _row_subjects(subjects: Subjects | None, keyring: Keyring) -> RowSubjects | None:
+    if subjects is None:
+        return None
+    return RowSubjects(tuple(keyring.subject_ids(subjects.identifiers)), subjects.rows)
 
 
 def _months(frame: pl.DataFrame, contract: Contract) -> pl.Series:

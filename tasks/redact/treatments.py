@@ -2,23 +2,28 @@
 
 Lists of strings are treated element by element. A value that is no text has no shape to mask and no
 network to cut to: it becomes null under those treatments, and its text is hashed for a pseudonym.
+Whatever the contract says, a field that is named as a secret is dropped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 import polars as pl
 
 from tasks.contracts.model import Field, Treatment
-from tasks.keyring import Keyring
-from tasks.redact.addresses import truncate
+from tasks.redact.addresses import replace_addresses, truncate
 from tasks.redact.distinct import through_distinct
+from tasks.redact.holders import Holders
 from tasks.redact.keys import is_secret_key
-from tasks.redact.pseudonyms import pseudonymise
+from tasks.redact.prefixes import prefix_key, prefix_pseudonyms
+from tasks.redact.pseudonyms import Pseudonyms, pseudonymise
 from tasks.redact.scan import JSON, KEPT, TEXT, Mode, Scanner
 
+_NAMED: Final = frozenset({"pseudonym", "encrypt"})
+_SHAPED: Final = frozenset({"mask", "truncate_ip", "prefix_pseudonym"})
 _MASK_LENGTH: Final = 64
 
 
@@ -46,19 +51,17 @@ class Treatments:
     """Applies treatments to the columns of one batch.
 
     Args:
-        months: key epoch of each row.
-        keyring: gives the pseudonym keys.
+        holders: whose key each row takes.
         scanner: counts what it finds over the whole batch.
 
     Attributes:
-        keys: ids of the keys used so far.
+        encrypted: pseudonyms made so far of each field whose values are to be kept encrypted.
     """
 
-    def __init__(self, months: pl.Series, keyring: Keyring, scanner: Scanner) -> None:
-        self._months = months
-        self._keyring = keyring
+    def __init__(self, holders: Holders, scanner: Scanner) -> None:
+        self._holders = holders
         self._scanner = scanner
-        self.keys: set[str] = set()
+        self.encrypted: dict[str, Pseudonyms] = {}
 
     def apply(self, frame: pl.DataFrame, fields: Sequence[Field]) -> list[pl.Series]:
         """The sealed form of each field's column. Columns that are scanned alike are scanned together."""
@@ -79,47 +82,55 @@ class Treatments:
         treatment = effective_treatment(field)
         if treatment == "drop":
             return values.clear(len(values))
+        codes = self._holders.codes(field)
         if values.dtype == pl.List(pl.String):
-            return self._elements(values, field)
+            return self._elements(values, codes, field)
         if values.dtype == pl.String:
-            return self._texts(values, self._months, field)
-        if treatment == "pseudonym":
-            return self._texts(values.cast(pl.String), self._months, field)
-        if treatment in {"mask", "truncate_ip"}:
+            return self._texts(values, codes, field)
+        if treatment in _NAMED:
+            return self._texts(values.cast(pl.String), codes, field)
+        if treatment in _SHAPED:
             return values.clear(len(values))
         return values
 
-    def _texts(self, values: pl.Series, months: pl.Series, field: Field) -> pl.Series:
-        if field.treatment == "pseudonym":
-            return self._pseudonyms(values, months, field.domain or field.name)
+    def _texts(self, values: pl.Series, codes: pl.Series, field: Field) -> pl.Series:
+        if field.treatment in _NAMED:
+            return self._pseudonyms(values, codes, field)
         if field.treatment == "truncate_ip":
-            return through_distinct(values, lambda texts: truncate(texts, self._free_text))
+            return through_distinct(values, lambda texts: truncate(texts, self._free_text(field)))
+        if field.treatment == "prefix_pseudonym":
+            return self._prefix_pseudonyms(values, codes, field)
         if field.treatment == "mask":
             return through_distinct(values, mask)
         return self._scanner.scan([values], scan_mode(field) or TEXT)[0]
 
-    def _free_text(self, values: pl.Series) -> pl.Series:
-        return self._scanner.scan([values], TEXT)[0]
+    def _free_text(self, field: Field) -> Callable[[pl.Series], pl.Series]:
+        return lambda values: self._scanner.scan([values.alias(field.name)], TEXT)[0]
 
-    def _pseudonyms(self, values: pl.Series, months: pl.Series, domain: str) -> pl.Series:
+    def _pseudonyms(self, values: pl.Series, codes: pl.Series, field: Field) -> pl.Series:
+        made = pseudonymise(values, codes, self._holders, field.domain or field.name)
+        if field.treatment == "encrypt":
+            self.encrypted[field.name] = made
+        return made.column()
+
+    def _prefix_pseudonyms(self, values: pl.Series, codes: pl.Series, field: Field) -> pl.Series:
         result = values.clear(len(values))
-        rows = pl.DataFrame({"row": pl.int_range(len(values), eager=True), "month": months, "value": values})
-        for (month,), part in rows.drop_nulls("value").partition_by("month", as_dict=True).items():
-            epoch = str(month)
-            named = pseudonymise(part["value"], self._keyring.secret("pseudonym", epoch), domain, epoch)
-            self.keys.add(self._keyring.key_id("pseudonym", epoch))
-            if part.height == len(values):
-                return named.alias(values.name)
-            result = result.scatter(part["row"], named)
-        return result
+        for code in codes.filter(values.is_not_null()).unique(maintain_order=True):
+            key = prefix_key(self._holders.key(code), field.domain or field.name)
+            convert = partial(
+                replace_addresses,
+                convert=partial(prefix_pseudonyms, key=key),
+                otherwise=self._free_text(field),
+            )
+            rows = (codes == code).arg_true()
+            result = result.scatter(rows, through_distinct(values.gather(rows), convert))
+        return result.alias(values.name)
 
-    def _elements(self, values: pl.Series, field: Field) -> pl.Series:
+    def _elements(self, values: pl.Series, codes: pl.Series, field: Field) -> pl.Series:
         """Treats the elements of lists, and puts them back into lists of the same lengths."""
-        rows = pl.DataFrame(
-            {"row": pl.int_range(len(values), eager=True), "month": self._months, "value": values}
-        )
+        rows = pl.DataFrame({"row": pl.int_range(len(values), eager=True), "holder": codes, "value": values})
         flat = rows.filter(pl.col("value").list.len() > 0).explode("value")
-        flat = flat.with_columns(self._texts(flat["value"], flat["month"], field).alias("treated"))
+        flat = flat.with_columns(self._texts(flat["value"], flat["holder"], field).alias("treated"))
         lists = flat.group_by("row", maintain_order=True).agg("treated")
         joined = rows.join(lists, on="row", how="left", maintain_order="left")
         return joined.select(pl.coalesce("treated", "value")).to_series().alias(values.name)
