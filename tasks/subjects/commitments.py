@@ -1,0 +1,148 @@
+"""Which commitments wait to be published, and which destructions. The log's entries are made of these.
+
+A batch is made of all keys that are new at one time and have one name. Its commitments stay here for ever, so
+that each key's destruction can be tied to what was published; no row says to whom one of them belonged.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection, Table, delete, insert, select, update
+
+from tasks.evidence import merkle
+from tasks.evidence.key_table_entry import SUBJECT
+from tasks.subjects.engine import Database
+from tasks.subjects.schema import BATCHES, MONTHS, SUBJECTS, UNSEALED
+
+_SIZE: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """Keys whose commitments are published together.
+
+    Attributes:
+        id: its row.
+        name: of the keys.
+        count: of the keys.
+        root: over their commitments.
+    """
+
+    id: int
+    name: str
+    count: int
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Destruction:
+    """A key that was destroyed, and how its commitment follows from what was published.
+
+    Attributes:
+        name: of the key.
+        commitment: 32 bytes.
+        index: of the commitment in its batch.
+        count: of its batch.
+        root: of its batch.
+        proof: from the commitment to the root.
+        requested_by: who asked.
+        approver: who approved.
+        reason: why.
+    """
+
+    name: str
+    commitment: bytes
+    index: int
+    count: int
+    root: bytes
+    proof: tuple[bytes, ...]
+    requested_by: str
+    approver: str
+    reason: str
+
+
+def unsealed_batches(database: Database) -> list[Committed]:
+    """Batches of which no entry is known to be in the log, oldest first. New keys come into new batches."""
+    with database.reading() as connection:
+        fresh = [
+            connection.scalar(select(table.c.commitment).where(table.c.batch.is_(None)).limit(1))
+            for table in (MONTHS, SUBJECTS)
+        ]
+    if any(fresh):
+        with database.writing() as connection:
+            make_batches(connection)
+    query = select(BATCHES).where(BATCHES.c.sealed.is_(False)).order_by(BATCHES.c.id)
+    with database.reading() as connection:
+        return [
+            Committed(row.id, row.name, len(row.commitments) // _SIZE, bytes(row.root))
+            for row in connection.execute(query)
+        ]
+
+
+def mark_sealed(database: Database, batch: int) -> None:
+    """Remember that the batch's entry is in the log."""
+    with database.writing() as connection:
+        connection.execute(update(BATCHES).where(BATCHES.c.id == batch).values(sealed=True))
+
+
+def unsealed_destructions(database: Database) -> list[Destruction]:
+    """Destructions of which no entry is known to be in the log."""
+    query = select(UNSEALED, BATCHES.c.commitments, BATCHES.c.root).join_from(UNSEALED, BATCHES)
+    with database.reading() as connection:
+        rows = connection.execute(query.order_by(UNSEALED.c.commitment)).all()
+    found = []
+    for row in rows:
+        own, commitments = bytes(row.commitment), _split(row.commitments)
+        index = bisect_left(commitments, own)
+        proof = merkle.inclusion_proof([merkle.leaf_hash(leaf) for leaf in commitments], index)
+        found.append(
+            Destruction(
+                row.name,
+                own,
+                index,
+                len(commitments),
+                bytes(row.root),
+                tuple(proof),
+                row.requested_by,
+                row.approver,
+                row.reason,
+            )
+        )
+    return found
+
+
+def forget_destruction(database: Database, commitment: bytes) -> None:
+    """Remember that the destruction's entry is in the log."""
+    with database.writing() as connection:
+        connection.execute(delete(UNSEALED).where(UNSEALED.c.commitment == commitment))
+
+
+def make_batches(connection: Connection) -> None:
+    """Put every key that is in no batch into a new one."""
+    names = select(MONTHS.c.purpose, MONTHS.c.epoch).where(MONTHS.c.batch.is_(None))
+    for purpose, epoch in connection.execute(names).all():
+        month = (MONTHS.c.purpose == purpose) & (MONTHS.c.epoch == epoch)
+        _make_batch(connection, f"{purpose}/{epoch}", MONTHS, month)
+    _make_batch(connection, SUBJECT, SUBJECTS, SUBJECTS.c.subject.is_not(None))
+
+
+def _make_batch(connection: Connection, name: str, table: Table, which: ColumnElement[bool]) -> None:
+    empty = {"name": name, "commitments": b"", "root": b"", "sealed": False}
+    batch = connection.execute(insert(BATCHES).values(empty).returning(BATCHES.c.id)).scalar_one()
+    # One statement, so that a key which another process makes meanwhile is in this batch as a whole or not.
+    taken = update(table).where(table.c.batch.is_(None), which).values(batch=batch)
+    commitments = sorted(bytes(row[0]) for row in connection.execute(taken.returning(table.c.commitment)))
+    row = BATCHES.c.id == batch
+    if not commitments:
+        connection.execute(delete(BATCHES).where(row))
+        return
+    root = merkle.root([merkle.leaf_hash(leaf) for leaf in commitments])
+    connection.execute(update(BATCHES).where(row).values(commitments=b"".join(commitments), root=root))
+
+
+def _split(commitments: bytes) -> Sequence[bytes]:
+    return [bytes(commitments[at : at + _SIZE]) for at in range(0, len(commitments), _SIZE)]

@@ -1,0 +1,189 @@
+"""The database that keys lie in: SQLite on this machine, or PostgreSQL.
+
+SQLite is opened so that what is deleted is overwritten (`secure_delete`), its file is its owner's only, and a
+commit is on disk when it returns. Connections are not pooled: few are made, and none may cross a fork.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, OperationalError
+from sqlalchemy.pool import NullPool
+
+from tasks.errors import KeyServiceUnreachableError, KeyUnavailableError, UsageError
+from tasks.subjects.schema import METADATA
+
+SQLITE: Final = "sqlite"
+_POSTGRESQL: Final = "postgresql"
+_BUSY_MS: Final = 60_000
+_PRAGMAS: Final = (
+    f"busy_timeout={_BUSY_MS}",
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "secure_delete=ON",
+    "foreign_keys=ON",
+    "temp_store=MEMORY",
+)
+_ADVISORY_LOCK: Final = 0x1DE11B1E  # makes tables once, however many processes start
+
+
+class Database:
+    """Transactions on the key table, and errors that say what to do.
+
+    Args:
+        engine: see `open_database`.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._ready = False
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self._engine.dialect.name
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that sees one state of the table.
+
+        Raises:
+            KeyServiceUnreachableError: the database does not answer, or is locked for longer than a minute.
+            KeyUnavailableError: the database refuses.
+        """
+        with self._transaction(write=False) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction; all of it is kept or none. Raises as `reading`."""
+        with self._transaction(write=True) as connection:
+            yield connection
+
+    def scrub(self) -> None:
+        """Overwrite what was deleted, as far as the database can; raises as `reading`.
+
+        SQLite: deleted bytes are zeros already, and here its write-ahead log is emptied. PostgreSQL: dead rows
+        are vacuumed; its own write-ahead log and archives keep copies until they expire.
+        """
+        with _translated(), self._engine.connect() as connection:
+            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+            if self.dialect == SQLITE:
+                busy = connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)")).one()[0]
+                if busy:
+                    raise KeyServiceUnreachableError(
+                        "the key table's write-ahead log is in use, and still holds what was deleted",
+                        next_step="Run again when no other process reads the key table.",
+                    )
+                return
+            for table in METADATA.sorted_tables:
+                connection.execute(text(f"VACUUM {table.name}"))
+
+    @contextmanager
+    def _transaction(self, *, write: bool) -> Iterator[Connection]:
+        with _translated():
+            self._make_tables()
+            with self._engine.connect().execution_options(write=write) as connection, connection.begin():
+                yield connection
+
+    def _make_tables(self) -> None:
+        if self._ready:
+            return
+        with self._engine.connect().execution_options(write=True) as connection, connection.begin():
+            if self.dialect == _POSTGRESQL:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+            METADATA.create_all(connection)
+        self._ready = True
+
+
+def open_database(url: str) -> Database:
+    """The database of a URL, which is not touched before it is used.
+
+    Args:
+        url: `sqlite:///file` or `postgresql+psycopg://user@host/database`.
+
+    Raises:
+        UsageError: it is another kind of database, or its driver is not installed.
+    """
+    try:
+        address = make_url(url)
+        engine = create_engine(address, poolclass=NullPool)
+    except (ArgumentError, NoSuchModuleError):
+        address, engine = None, None
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            "the key table's database driver is not installed", next_step="Install `indelible[postgres]`."
+        ) from error
+    if address is None or engine is None or engine.dialect.name not in {SQLITE, _POSTGRESQL}:
+        raise UsageError(
+            "[key_table] url names no database that can hold the key table",
+            next_step="Set it to `postgresql+psycopg://user@host/database`, or leave it out for SQLite.",
+        )
+    if engine.dialect.name == SQLITE:
+        _prepare_sqlite(engine, address)
+    return Database(engine)
+
+
+def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows; those whose primary key is there already stay as they are."""
+    if rows:
+        insert = sqlite.insert if connection.dialect.name == SQLITE else postgresql.insert
+        connection.execute(insert(table).on_conflict_do_nothing(), list(rows))
+
+
+def _prepare_sqlite(engine: Engine, address: URL) -> None:
+    path = Path(address.database or "")
+
+    @event.listens_for(engine, "do_connect")
+    def private_file(*_: Any) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # SQLite gives its write-ahead log the mode of the database.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # SQLAlchemy's own BEGIN, below, instead of the driver's
+        for pragma in _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        if options.get("isolation_level") != "AUTOCOMMIT":
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("write") else "BEGIN")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """The driver's errors without its statements, parameters and addresses, which hold what is secret."""
+    try:
+        yield
+    except DBAPIError as error:
+        kind = type(error.orig).__name__
+        if isinstance(error, IntegrityError):
+            raise KeyServiceUnreachableError(
+                "the key table changed while this was done: a key was destroyed, or all were wrapped anew",
+                next_step="Run again.",
+            ) from None
+        if isinstance(error, OperationalError):
+            raise KeyServiceUnreachableError(
+                f"the key table's database does not answer ({kind})",
+                next_step="See that it runs and that [key_table] url reaches it, then run again.",
+            ) from None
+        raise KeyUnavailableError(
+            f"the key table's database refuses ({kind})",
+            next_step="See the database's own log, and what the user of [key_table] url may do.",
+        ) from None
+    except OSError as error:
+        raise KeyUnavailableError(
+            f"the key table's file cannot be opened: {error.strerror}",
+            next_step="Run as the user who owns the state directory, or set [key_table] url.",
+        ) from None

@@ -1,0 +1,181 @@
+"""The key table as the pipeline uses it: keys of months and persons, made on first use, and where persons occur.
+
+Statements take a bounded number of rows, whatever a batch holds. Rows are written in the order of their subject
+ids, so that two processes that write the same ones wait for each other instead of blocking each other.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection, select
+
+from tasks.errors import KeyUnavailableError
+from tasks.evidence.key_table_entry import SUBJECT, commitment
+from tasks.subjects.engine import Database, insert_new
+from tasks.subjects.schema import MONTHS, PLACES, SUBJECTS
+from tasks.subjects.wrapping import KEY_BYTES, KeyEncryptionKey, TableKey, TableKeys
+
+_ID_BYTES: Final = 16
+CHUNK: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A data file with rows about a person.
+
+    Attributes:
+        source: whose file.
+        path: in the store.
+        rows: how many.
+    """
+
+    source: str
+    path: str
+    rows: int
+
+
+class KeyTable:
+    """Random keys that can be destroyed.
+
+    Args:
+        database: where they lie; see `open_database`.
+        kek: wraps the keys that wrap them.
+        index_key: makes subject ids of identifiers.
+        random_bytes: source of keys and nonces.
+        now: Unix seconds.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        kek: KeyEncryptionKey,
+        index_key: bytes,
+        *,
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.database, self.kek = database, kek
+        self._index = hmac.new(index_key, digestmod="sha256")
+        self._random_bytes, self.now = random_bytes, now
+        self.table_keys = TableKeys(database, kek, random_bytes, now)
+
+    def month_key(self, purpose: str, epoch: str) -> bytes:
+        """See `tasks.keyring.Keyring.secret`."""
+        name = f"{purpose}/{epoch}"
+        with self.database.reading() as connection:
+            key = self._month(connection, purpose, epoch)
+        if key is not None:
+            return key
+        table_key = self.table_keys.current()
+        row = {"purpose": purpose, "epoch": epoch, **self._new_key(table_key, name, name.encode())}
+        with self.database.writing() as connection:
+            insert_new(connection, MONTHS, [row])
+            key = self._month(connection, purpose, epoch)
+        if key is None:
+            raise KeyUnavailableError(f"the key {name} was not stored", next_step="See the database's log.")
+        return key
+
+    def subject_ids(self, identifiers: Sequence[str]) -> list[str]:
+        """See `tasks.keyring.Keyring.subject_ids`."""
+        return [subject.hex() for subject in self._subjects(identifiers)]
+
+    def subject_keys(self, identifiers: Sequence[str]) -> list[bytes]:
+        """See `tasks.keyring.Keyring.subject_keys`."""
+        subjects = self._subjects(identifiers)
+        with self.database.reading() as connection:
+            found = self._read(connection, subjects)
+        missing = sorted(set(subjects) - found.keys())
+        if missing:
+            table_key = self.table_keys.current()
+            with self.database.writing() as connection:
+                for part in chunks(missing):
+                    insert_new(connection, SUBJECTS, [self._new_subject(table_key, one) for one in part])
+                found |= self._read(connection, missing)
+        return [found[subject] for subject in subjects]
+
+    def known_key(self, subject: str) -> bytes | None:
+        """The key of a person whose subject id is given, or None; makes none."""
+        identity = bytes.fromhex(subject)
+        with self.database.reading() as connection:
+            return self._read(connection, [identity]).get(identity)
+
+    def note_places(self, source: str, rows: Mapping[str, Mapping[str, int]]) -> None:
+        """See `tasks.keyring.Keyring.note_places`."""
+        noted = sorted(
+            (bytes.fromhex(subject), path, count)
+            for path, counts in rows.items()
+            for subject, count in counts.items()
+        )
+        with self.database.writing() as connection:
+            for part in chunks(noted):
+                values = [{"subject": s, "path": p, "source": source, "rows": n} for s, p, n in part]
+                insert_new(connection, PLACES, values)
+
+    def places(self, subject: str) -> list[Place]:
+        """Where a person occurs, in order of sources and paths; also in files that no entry names."""
+        columns = PLACES.c.source, PLACES.c.path, PLACES.c.rows
+        query = select(*columns).where(PLACES.c.subject == bytes.fromhex(subject)).order_by(*columns)
+        with self.database.reading() as connection:
+            return [Place(*row) for row in connection.execute(query)]
+
+    def _subjects(self, identifiers: Sequence[str]) -> list[bytes]:
+        found = []
+        for identifier in identifiers:
+            index = self._index.copy()
+            index.update(identifier.encode())
+            found.append(index.digest()[:_ID_BYTES])
+        return found
+
+    def _new_subject(self, table_key: TableKey, subject: bytes) -> dict[str, Any]:
+        return {"subject": subject, **self._new_key(table_key, SUBJECT, subject_row(subject))}
+
+    def _new_key(self, table_key: TableKey, name: str, row: bytes) -> dict[str, Any]:
+        key = self._random_bytes(KEY_BYTES)
+        return {
+            "table_key": table_key.id,
+            "wrapped": table_key.wrap(key, row),
+            "commitment": commitment(name, key),
+            "created_at": int(self.now()),
+        }
+
+    def _month(self, connection: Connection, purpose: str, epoch: str) -> bytes | None:
+        query = select(MONTHS.c.table_key, MONTHS.c.wrapped)
+        row = connection.execute(query.where(MONTHS.c.purpose == purpose, MONTHS.c.epoch == epoch)).first()
+        if row is None:
+            return None
+        name = f"{purpose}/{epoch}"
+        if row.wrapped is None:
+            raise KeyUnavailableError(
+                f"the key {name} was destroyed",
+                next_step="Nothing can read what it protected. Records of that month come too late to be sealed.",
+            )
+        return self.table_keys.get(row.table_key, connection).unwrap(bytes(row.wrapped), name.encode())
+
+    def _read(self, connection: Connection, subjects: Sequence[bytes]) -> dict[bytes, bytes]:
+        columns = SUBJECTS.c.subject, SUBJECTS.c.table_key, SUBJECTS.c.wrapped
+        found = {}
+        for part in chunks(subjects):
+            query = select(*columns).where(SUBJECTS.c.subject.in_(part))
+            for subject, number, wrapped in connection.execute(query):
+                table_key = self.table_keys.get(number, connection)
+                found[bytes(subject)] = table_key.unwrap(bytes(wrapped), subject_row(subject))
+        return found
+
+
+_T = TypeVar("_T")
+
+
+def chunks(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """Runs of at most `CHUNK` values."""
+    return (values[start : start + CHUNK] for start in range(0, len(values), CHUNK))
+
+
+def subject_row(subject: bytes) -> bytes:
+    """What binds a wrapped key to its row."""
+    return b"subject/" + subject
