@@ -25,7 +25,7 @@ class Keys:
 
     def take(self, index: int, entry: Entry) -> None:
         """Note one entry under a checkpoint."""
-        if entry["type"] != "key":
+        if entry["type"] != "key" or "key" not in entry:
             return
         name = entry["key"].split("+", 1)[0]
         if self._shard.checkpoint is not None and name != self._shard.checkpoint.origin:

@@ -8,54 +8,44 @@ it does not take a file, the plain way decides. So no finding ever rests on it, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import IndelibleError
 from tasks.evidence import merkle
 from tasks.evidence.rows import PersonalGroup, column_leaves, salts, withhold_columns
-from tasks.verify.table import Salting, UnreadableError, batches
+from tasks.verify.table import Salting, UnreadableError, batches, parquet_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-Leaves = Callable[["pa.RecordBatch", bytes, int, PersonalGroup | None], bytes]
+# From a Parquet file, the seed of its leaves, its personal group, and what takes the number of rows done so far, to
+# 32 bytes a row. Raises `IndelibleError` for a file that it cannot be exact about.
+RowHasher = Callable[[bytes, bytes, PersonalGroup | None, Callable[[int], None]], bytes]
 
-
-@dataclass(frozen=True, slots=True)
-class RowHasher:
-    """A way to make leaf hashes.
-
-    Attributes:
-        leaves: from rows, the seed of their salts, the first row's place in the file, and the personal group, to
-            32 bytes a row. Raises `IndelibleError` for rows that it cannot be exact about.
-        rows: how many rows it is given at once, at most.
-    """
-
-    leaves: Leaves
-    rows: int
+_BATCH_ROWS = 8_192
 
 
-def plain_leaves(batch: pa.RecordBatch, seed: bytes, first_row: int, personal: PersonalGroup | None) -> bytes:
-    """Leaf hashes of one batch.
+def plain_leaves(
+    data: bytes, seed: bytes, personal: PersonalGroup | None, seen: Callable[[int], None]
+) -> bytes:
+    """Leaf hashes of a file's rows, by the standard library and pyarrow alone.
 
     Raises:
-        VerificationError: `unrepresentable-value`.
-        UnreadableError: a value is no value of its type.
+        VerificationError: `unrepresentable-value`: a row has no leaf.
+        UnreadableError: the file is damaged.
     """
-    columns: dict[str, Sequence[object]] = _python_columns(batch)
-    if personal is not None:
-        salt = salts(personal.seed, first_row, batch.num_rows)
-        columns = withhold_columns(columns, personal.columns, salt)
-    return column_leaves(columns, salts(seed, first_row, batch.num_rows))
-
-
-PLAIN = RowHasher(plain_leaves, 8_192)
+    leaves = bytearray()
+    for row, batch in batches(parquet_file(data), _BATCH_ROWS):
+        columns, count = _python_columns(batch), batch.num_rows
+        if personal is not None:
+            columns = withhold_columns(columns, personal.columns, salts(personal.seed, row, count))
+        leaves += column_leaves(columns, salts(seed, row, count))
+        seen(row + count)
+    return bytes(leaves)
 
 
 def leads_to(
-    root: str, file: pq.ParquetFile, salting: Salting, hasher: RowHasher, seen: Callable[[int], None]
+    root: str, data: bytes, salting: Salting, hasher: RowHasher, seen: Callable[[int], None]
 ) -> bool:
     """Whether a file's rows hash to `root` (hex).
 
@@ -63,26 +53,13 @@ def leads_to(
         VerificationError: `unrepresentable-value`: a row has no leaf.
         UnreadableError: the file is damaged.
     """
-    if hasher is not PLAIN and _answers_yes(root, file, salting, hasher, seen):
-        return True
-    return _root(file, salting, PLAIN, seen) == root
-
-
-def _answers_yes(
-    root: str, file: pq.ParquetFile, salting: Salting, hasher: RowHasher, seen: Callable[[int], None]
-) -> bool:
     try:
-        return _root(file, salting, hasher, seen) == root
-    except IndelibleError:
-        return False
-
-
-def _root(file: pq.ParquetFile, salting: Salting, hasher: RowHasher, seen: Callable[[int], None]) -> str:
-    leaves = bytearray()
-    for start, batch in batches(file, hasher.rows):
-        leaves += hasher.leaves(batch, salting.seed, start, salting.personal)
-        seen(start + batch.num_rows)
-    return merkle.root(bytes(leaves)).hex()
+        if merkle.root(hasher(data, salting.seed, salting.personal, seen)).hex() == root:
+            return True
+    except (IndelibleError, UnreadableError):
+        if hasher is plain_leaves:
+            raise
+    return hasher is not plain_leaves and leads_to(root, data, salting, plain_leaves, seen)
 
 
 def _python_columns(batch: pa.RecordBatch) -> dict[str, Sequence[object]]:

@@ -90,6 +90,21 @@ def open_table(data: bytes, table: SealedTable) -> pq.ParquetFile:
     Raises:
         UnreadableError: it is not.
     """
+    file = parquet_file(data)
+    if not table.fits(file.schema_arrow.names):
+        raise UnreadableError("its columns are not those of the format", reasons.COLUMNS)
+    if not table.as_sealed and file.metadata.num_rows > 2 * table.facts["rows"] + _MORE_ROWS:
+        raise UnreadableError("it claims far more rows than were sealed")
+    _check_types(file.schema_arrow)
+    return file
+
+
+def parquet_file(data: bytes) -> pq.ParquetFile:
+    """The file.
+
+    Raises:
+        UnreadableError: its footer is damaged, or claims too much.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -100,11 +115,6 @@ def open_table(data: bytes, table: SealedTable) -> pq.ParquetFile:
         raise UnreadableError("its footer is damaged") from error
     if any(group.total_byte_size > _MAX_GROUP_BYTES for group in groups):
         raise UnreadableError("a row group claims to be larger than 2 GiB")
-    if not table.fits(file.schema_arrow.names):
-        raise UnreadableError("its columns are not those of the format", reasons.COLUMNS)
-    if not table.as_sealed and file.metadata.num_rows > 2 * table.facts["rows"] + _MORE_ROWS:
-        raise UnreadableError("it claims far more rows than were sealed")
-    _check_types(file.schema_arrow)
     return file
 
 
