@@ -206,7 +206,8 @@ def _keys(runtime: Runtime, catalog: Catalog, shard: int) -> list[LogKey]:
     ).fetchall()
     for (document,) in rows:
         entry = json.loads(document)
-        states[entry["key"]] = _STATES[entry["action"]]
+        if "key" in entry:
+            states[entry["key"]] = _STATES[entry["action"]]
     if reader.recovery(runtime.store, shard) is not None:
         states = dict.fromkeys([*states, *known], GIVEN_UP)
     prepared = {vkey: PREPARED for vkey in known if vkey not in states}

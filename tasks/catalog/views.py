@@ -28,6 +28,14 @@ _EMPTY_SET_ASIDE = (
     ' NULL::BIGINT AS line, NULL::BIGINT AS "offset", NULL::BIGINT AS length, NULL::VARCHAR AS disposition,'
     " NULL::VARCHAR[] AS rules WHERE false"
 )
+# Keys that sign (announce, retire, revoke: a vkey) and keys that protect (commit, shred: a name).
+_KEYS = (
+    "SELECT shard, entry, sealed_at, document->>'action' AS action,"
+    " coalesce(document->>'name', document->>'key') AS key, (document->>'count')::BIGINT AS count,"
+    " document->>'root' AS root, document->>'commitment' AS commitment,"
+    " document->>'requested_by' AS requested_by, document->>'approver' AS approver,"
+    " document->>'reason' AS reason FROM entries WHERE type = 'key'"
+)
 
 
 def literal(text: str) -> str:
@@ -54,6 +62,7 @@ def create_views(
     connection.execute(
         "CREATE OR REPLACE VIEW access_events AS " + (" UNION ALL ".join(events) or _EMPTY_EVENTS)
     )
+    connection.execute(f"CREATE OR REPLACE VIEW keys AS {_KEYS}")
     aside = [locate(path) for path in _paths(connection, "quarantine", None)]
     connection.execute(
         "CREATE OR REPLACE VIEW set_aside AS " + (_set_aside(aside) if aside else _EMPTY_SET_ASIDE)

@@ -14,6 +14,7 @@ from tasks.evidence import paths, tiles
 from tasks.evidence.canonical import canonical_json, parse_canonical
 from tasks.evidence.completeness_entry import GapEntry, HeartbeatEntry, check_gap, check_heartbeat
 from tasks.evidence.custody_entry import CustodyEntry, check_custody
+from tasks.evidence.key_table_entry import KeyCommitEntry, KeyShredEntry, check_shred
 from tasks.evidence.reasons import MALFORMED_ENTRY, failure
 from tasks.evidence.schema import Count, Date, Digest, Form, Instant, check
 from tasks.evidence.terms import Format, Scope, Source, Text
@@ -77,8 +78,8 @@ class Previous(TypedDict):
     leaf: Digest
 
 
-class QuarantineFile(TypedDict):
-    """A Parquet file of lines set aside."""
+class SideFile(TypedDict):
+    """A Parquet file beside the records: lines set aside, or encrypted identities."""
 
     bytes: Count
     path: str
@@ -112,7 +113,8 @@ class SealEntry(TypedDict):
     ledger: LedgerRef
     personal: list[Text]
     previous: Previous | None
-    quarantine: list[QuarantineFile]
+    identities: list[SideFile]
+    quarantine: list[SideFile]
     retain_until: Instant
     sealed_at: Instant
     software: Text
@@ -278,6 +280,8 @@ Entry = (
     | GenesisEntry
     | RecoveryEntry
     | KeyEntry
+    | KeyCommitEntry
+    | KeyShredEntry
     | HoldEntry
     | ReleaseEntry
     | RetentionEntry
@@ -300,11 +304,19 @@ _FORMS: Final[Mapping[tuple[object, object], Any]] = {
     ("key", "announce"): KeyEntry,
     ("key", "retire"): KeyEntry,
     ("key", "revoke"): KeyEntry,
+    ("key", "commit"): KeyCommitEntry,
+    ("key", "shred"): KeyShredEntry,
     ("audit", "worm-probe"): AuditEntry,
     ("audit", "cloudtrail-custody"): CustodyEntry,
     ("heartbeat", None): HeartbeatEntry,
     ("gap", None): GapEntry,
 }
+
+
+def sealed_objects(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What a seal entry, or the body of one, says of each object that it names."""
+    single = (entry["ledger"], entry["gate"], entry["contract"])
+    return [*entry["files"], *entry["quarantine"], *entry["identities"], *single]
 
 
 def parse_entry(data: bytes) -> Entry:
@@ -350,6 +362,8 @@ def _check_entry(entry: Any) -> None:
         _check_personal(entry["personal"])
     if "enforced" in entry and entry["enforced"] != all(finding["ok"] for finding in entry["findings"]):
         raise ValueError("entry.enforced is not what its findings say")
+    if form is KeyShredEntry:
+        check_shred(entry)
     if form is CustodyEntry:
         check_custody(entry)
     if form is HeartbeatEntry:
@@ -376,6 +390,7 @@ def _check_paths(entry: SealEntry) -> None:
         (entry["ledger"]["path"], paths.ledger(source, entry["ledger"]["sha256"])),
         *((f["path"], paths.data_file(source, f["event_date"], f["sha256"])) for f in entry["files"]),
         *((f["path"], paths.quarantine_file(source, f["sha256"])) for f in entry["quarantine"]),
+        *((f["path"], paths.identities_file(source, f["sha256"])) for f in entry["identities"]),
     ]
     for path, address in expected:
         if path != address:

@@ -13,7 +13,7 @@ nor in which order. A commitment tells nothing about its key, and of a destroyed
 from __future__ import annotations
 
 import hmac
-from typing import Annotated, Final, Literal, TypedDict
+from typing import Annotated, Final, Literal, TypedDict, final
 
 from tasks.errors import VerificationError
 from tasks.evidence import merkle
@@ -30,6 +30,7 @@ Index = Annotated[int, AtLeast(0)]
 Positive = Annotated[int, AtLeast(1)]
 
 
+@final
 class KeyCommitEntry(TypedDict):
     """`count` new keys called `name`; `root` is over their commitments."""
 
@@ -42,6 +43,7 @@ class KeyCommitEntry(TypedDict):
     type: Literal["key"]
 
 
+@final
 class KeyShredEntry(TypedDict):
     """The key of `commitment` was destroyed. `proof` leads to the `root` that was published before."""
 

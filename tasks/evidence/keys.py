@@ -36,13 +36,13 @@ def in_force(keys: Iterable[str], entries: Iterable[bytes]) -> tuple[str, ...]:
 
 
 def key_entry(data: bytes) -> KeyEntry | None:
-    """The `key` entry that `data` is, or None.
+    """The `key` entry about a signing key that `data` is, or None.
 
     Raises:
         VerificationError: `malformed-entry`, only for what looks like one.
     """
     entry = parse_entry(data) if _KEY_TYPE in data else None
-    return entry if entry is not None and entry["type"] == "key" else None
+    return entry if entry is not None and entry["type"] == "key" and "key" in entry else None
 
 
 def recovery_entry(genesis: bytes) -> RecoveryEntry | None:

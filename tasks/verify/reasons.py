@@ -47,6 +47,8 @@ CHAIN: Final = "chain-broken"
 KEY_REVOKED: Final = "key-revoked"
 KEY_COMPROMISED: Final = "key-compromised"
 KEY_FOREIGN: Final = "key-foreign"
+KEY_UNCOMMITTED: Final = "key-not-committed"
+KEY_SHREDDED: Final = "key-shredded"
 OBJECT_MISSING: Final = "object-missing"
 OBJECT_UNREADABLE: Final = "object-unreadable"
 OBJECT_SIZE: Final = "object-size"
@@ -114,6 +116,8 @@ MEANINGS: Final = MappingProxyType(
         KEY_REVOKED: "only keys that the log had retired or revoked before have signed a checkpoint",
         KEY_COMPROMISED: "the policy trusts a key beyond the size at which its log was given up",
         KEY_FOREIGN: "a key entry is about a key of another log",
+        KEY_UNCOMMITTED: "an entry says that a key was destroyed which no entry before it commits to",
+        KEY_SHREDDED: "a seal entry uses a key that was destroyed before",
         OBJECT_MISSING: "an object that an entry names is not there",
         OBJECT_UNREADABLE: "an object is there and its bytes cannot be had",
         OBJECT_SIZE: "an object has another size than its entry says",

@@ -14,6 +14,7 @@ from tasks.verify.bundle import check_bundle, read_bundle
 from tasks.verify.chain import Chain
 from tasks.verify.custody import CustodyResults
 from tasks.verify.holds import Holds, listed
+from tasks.verify.key_table import KeyTableEntries
 from tasks.verify.keys import Keys, check_recovery
 from tasks.verify.listing import sort_listing
 from tasks.verify.objects import check_objects, named_paths
@@ -27,6 +28,7 @@ _YEAR = re.compile(r"log/([0-9]{4})/.")
 _SEALED = (
     paths.DATA_PREFIX,
     paths.QUARANTINE_PREFIX,
+    paths.IDENTITIES_PREFIX,
     paths.LEDGER_PREFIX,
     paths.GATE_PREFIX,
     paths.CONTRACTS_PREFIX,
@@ -107,6 +109,7 @@ class _Run:
         self._shards: dict[int, Shard] = {}
         self._policies: dict[int, Policy | None] = {}
         self._holds, self._custody = Holds(tree), CustodyResults(tree)
+        self._key_table = KeyTableEntries(tree)
 
     def check_logs(self) -> None:
         """Check each log, the oldest first."""
@@ -175,17 +178,21 @@ class _Run:
             if data is None:
                 chain.lose()
                 self._holds.lose()
+                self._key_table.lose()
                 continue
             self._findings.counted["entries"] += 1
             entry = chain.take(index, data)
             if entry is None:
                 self._holds.lose()
+                self._key_table.lose()
             elif entry["type"] == "seal":
                 self._named.update(named_paths(entry))
                 check_objects(self.tree, entry, rows=self._rows)
                 self._custody.seal(entry)
+                self._key_table.take(shard.year, index, entry)
             else:
                 keys.take(index, entry)
+                self._key_table.take(shard.year, index, entry)
                 self._named.update(self._custody.take(entry))
                 self._named.update(self._holds.take(shard.year, index, entry))
         keys.judge()
