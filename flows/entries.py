@@ -29,8 +29,9 @@ def append_entry(runtime: Runtime, catalog: Catalog, kind: str, body: Mapping[st
     Returns:
         Shard and index.
     """
+    catalog.sync()
     while (place := _try_append(runtime, catalog, kind, body)) is None:
-        pass
+        catalog.sync()
     return place
 
 
@@ -43,12 +44,35 @@ def append_unless(
         catalog.sync()
 
 
+def append_made(
+    runtime: Runtime, catalog: Catalog, kind: str, make: Callable[[int], Mapping[str, Any] | None]
+) -> tuple[int, int] | None:
+    """As `append_entry`, with a body that says something of the log as it is just before.
+
+    Args:
+        runtime: the deployment.
+        catalog: is read up to the end of the log before each attempt.
+        kind: entry type.
+        make: log in which the entry will stand -> its body; None when there is nothing to seal any more.
+
+    Returns:
+        Shard and index, or None.
+    """
+    while True:
+        year = current_shard(runtime)
+        catalog.sync()
+        body = make(year)
+        if body is None:
+            return None
+        if (place := _try_append(runtime, catalog, kind, body)) is not None:
+            return place
+
+
 def _try_append(
     runtime: Runtime, catalog: Catalog, kind: str, body: Mapping[str, Any]
 ) -> tuple[int, int] | None:
-    """Seal at the next index; None when another writer took it: what it sealed may matter."""
+    """Seal just after what the catalog has read; None when another writer was there: what it sealed may matter."""
     year = current_shard(runtime)
-    catalog.sync()
     index = catalog.size(year)
     sealed_at = runtime.store.now().strftime("%Y-%m-%dT%H:%M:%SZ")
     common = {"format": "indelible/1", "sealed_at": sealed_at, "type": kind}
