@@ -197,6 +197,10 @@ class Catalog:
         finally:
             self.connection.unregister("asked")
 
+    def locate(self, path: str) -> str:
+        """What DuckDB opens for an object path."""
+        return self._session.locate(path)
+
     def sealed_at(self, shard: int, entry: int) -> str:
         """When an entry was sealed, RFC 3339."""
         row = self.connection.execute(
@@ -349,8 +353,8 @@ class Catalog:
              entry["gate"]["held"], entry["gate"]["path"], entry["ledger"]["path"], entry["retain_until"],
              *(sums[k] for k in _SUMS)],
         )  # fmt: skip
-        for role, files in (("data", entry["files"]), ("quarantine", entry["quarantine"])):
-            for n, file in enumerate(files):
+        for role, name in (("data", "files"), ("quarantine", "quarantine"), ("identities", "identities")):
+            for n, file in enumerate(entry[name]):
                 self.connection.execute(
                     "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     [shard, index, n, role, entry["source"], file.get("event_date"), file["path"],
