@@ -27,6 +27,12 @@ class Tree:
         self._outside: set[str] = set()
         self._checked: set[tuple[object, ...]] = set()
 
+    def part(self) -> Tree:
+        """The same tree, with findings of its own. What was looked at once is still known."""
+        part = Tree(self.reader, Findings(), self.bundle, self.progress)
+        part._outside, part._checked = self._outside, self._checked
+        return part
+
     def peek(self, path: str, limit: int, version_id: str | None = None) -> bytes | None:
         """The object, or None when it is not there, cannot be read or is larger than `limit` bytes."""
         try:

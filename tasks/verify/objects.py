@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from tasks.evidence.entry import SealEntry
+from tasks.evidence.entry import SealEntry, sealed_objects
 from tasks.verify import reasons
 from tasks.verify.access import Tree
+from tasks.verify.identities import check_identities
+from tasks.verify.leaves import RowHasher, plain_leaves
 from tasks.verify.ledger import LedgerLine, check_ledger
 from tasks.verify.lines import LineIndex, check_lines
 from tasks.verify.report import Finding, Verdict
@@ -18,27 +20,26 @@ from tasks.verify.table import SealedTable
 
 def named_paths(entry: SealEntry) -> list[str]:
     """Paths of all objects that a seal entry names."""
-    single = (entry["contract"]["path"], entry["gate"]["path"], entry["ledger"]["path"])
-    return [*single, *(f["path"] for f in entry["files"]), *(f["path"] for f in entry["quarantine"])]
+    return [facts["path"] for facts in sealed_objects(entry)]
 
 
-def check_objects(tree: Tree, entry: SealEntry, *, rows: bool) -> None:
+def check_objects(tree: Tree, entry: SealEntry, *, rows: bool, hasher: RowHasher = plain_leaves) -> None:
     """Check a seal entry's objects, each against the entry and all against each other.
 
     Args:
         tree: where to read and to report.
         entry: the entry, which the signed log contains.
         rows: whether to open the Parquet files; otherwise only their size and SHA-256 are checked.
+        hasher: how leaves of rows are made.
     """
     _check_sums(tree, entry)
     tree.sealed_once(entry["contract"])
     tree.sealed_once(entry["gate"])
+    for facts in entry["identities"]:
+        check_identities(tree, facts, rows=rows)
     ledger = _ledger(tree, entry)
     index = LineIndex()
-    personal = tuple(entry["personal"])
-    tables = [SealedTable(i, facts, personal=personal) for i, facts in enumerate(entry["files"])]
-    tables += [SealedTable(None, facts) for facts in entry["quarantine"]]
-    readable = [_table(tree, index, table, rows=rows) for table in tables]
+    readable = [_table(tree, index, table, rows=rows, hasher=hasher) for table in _tables(entry)]
     if not rows:
         return
     if ledger is not None and all(readable):
@@ -50,6 +51,27 @@ def check_objects(tree: Tree, entry: SealEntry, *, rows: bool) -> None:
             "Whether each line of each drop is there once cannot be told: the ledger or a file is of no use."
         )
         tree.findings.unmeasured(reasons.LINES_SKIPPED, entry["ledger"]["path"], sentence)
+
+
+def check_object(
+    tree: Tree, entry: SealEntry, path: str, *, rows: bool, hasher: RowHasher = plain_leaves
+) -> None:
+    """Check one of a seal entry's objects against the entry, and nothing else; see `check_objects`."""
+    tables = [table for table in _tables(entry) if table.path == path]
+    for table in tables:
+        _table(tree, LineIndex(), table, rows=rows, hasher=hasher)
+    if path == entry["ledger"]["path"]:
+        _ledger(tree, entry)
+    elif not tables:
+        for facts in sealed_objects(entry):
+            if facts["path"] == path:
+                tree.sealed_once(facts)
+
+
+def _tables(entry: SealEntry) -> list[SealedTable]:
+    personal = tuple(entry["personal"])
+    files = [SealedTable(i, facts, personal=personal) for i, facts in enumerate(entry["files"])]
+    return files + [SealedTable(None, facts) for facts in entry["quarantine"]]
 
 
 def _check_sums(tree: Tree, entry: SealEntry) -> None:
@@ -64,7 +86,7 @@ def _ledger(tree: Tree, entry: SealEntry) -> list[LedgerLine] | None:
     return check_ledger(data, entry, tree.findings) if data is not None and as_sealed else None
 
 
-def _table(tree: Tree, index: LineIndex, table: SealedTable, *, rows: bool) -> bool:
+def _table(tree: Tree, index: LineIndex, table: SealedTable, *, rows: bool, hasher: RowHasher) -> bool:
     """Check one Parquet file; whether its rows could be read."""
     data, as_sealed = tree.sealed(table.facts)
     if data is None or not rows:
@@ -72,7 +94,9 @@ def _table(tree: Tree, index: LineIndex, table: SealedTable, *, rows: bool) -> b
     table = replace(table, as_sealed=as_sealed)
     total = table.facts["rows"]
     stage = f"rows of {table.path.split('/')[-1][:8]}"
-    holds = check_rows(data, table, index, tree.findings, lambda row: tree.progress(stage, row, total))
+    holds = check_rows(
+        data, table, index, tree.findings, lambda row: tree.progress(stage, row, total), hasher
+    )
     if not as_sealed:
         _explain(tree, table.facts, holds)
     return holds is not None

@@ -79,11 +79,13 @@ OUTCOME_COUNTS: Final = "outcome-counts"
 LOCK_MISSING: Final = "lock-missing"
 LOCK_SHORT: Final = "lock-short"
 LOCKS_SKIPPED: Final = "locks-not-measured"
+OBJECTS_SKIPPED: Final = "objects-not-measured"
 ROWS_SKIPPED: Final = "rows-not-measured"
 LINES_SKIPPED: Final = "lines-not-measured"
 BUNDLE_MANIFEST: Final = "bundle-manifest"
 BUNDLE_OBJECT: Final = "bundle-object"
 OUTSIDE_BUNDLE: Final = "outside-bundle"
+PERSON_WITHHELD: Final = "person-withheld"
 
 MEANINGS: Final = MappingProxyType(
     {
@@ -148,10 +150,12 @@ MEANINGS: Final = MappingProxyType(
         LOCK_MISSING: "a store has a sealed version under no COMPLIANCE lock",
         LOCK_SHORT: "a store's lock of a sealed version ends before the date that an entry gives",
         LOCKS_SKIPPED: "locks were not checked",
+        OBJECTS_SKIPPED: "objects other than the one that was asked for were not checked",
         ROWS_SKIPPED: "rows were not checked",
         LINES_SKIPPED: "completeness of an entry's lines could not be checked",
         BUNDLE_MANIFEST: "bundle.json breaks its form",
         BUNDLE_OBJECT: "an object of the bundle is not as bundle.json lists it, or is not listed",
         OUTSIDE_BUNDLE: "something that the log names is outside the bundle's range",
+        PERSON_WITHHELD: "who the records are about, and what could tell, is withheld on purpose",
     }
 )

@@ -97,6 +97,7 @@ class Report:
         counted: what was checked: entries, objects, bytes, rows, drops, lines.
         key_source: `outside` when the caller's policy was used, `copy` when the key came from the copy.
         scope: the time range of an evidence bundle, or None for a whole copy.
+        resumed: `entries` that an interrupted run had checked, and when that `began_at`; None without.
     """
 
     shards: tuple[ShardSummary, ...]
@@ -105,6 +106,7 @@ class Report:
     counted: Mapping[str, int]
     key_source: str
     scope: Mapping[str, Any] | None = None
+    resumed: Mapping[str, Any] | None = None
 
     @property
     def ok(self) -> bool:
@@ -125,6 +127,7 @@ class Report:
             "verdict": self.verdict.value,
             "key_source": self.key_source,
             "scope": dict(self.scope) if self.scope is not None else None,
+            "resumed": dict(self.resumed) if self.resumed is not None else None,
             "shards": [
                 {
                     "year": s.year,
@@ -158,6 +161,14 @@ class Findings:
         self.totals[finding.verdict] += 1
         if self.totals[finding.verdict] <= MAX_FINDINGS:
             self.listed.append(finding)
+
+    def include(self, part: Findings) -> None:
+        """Take over what was found about a part."""
+        before = self.totals.copy()
+        for finding in part.listed:
+            self.add(finding)
+        self.totals = before + part.totals
+        self.counted.update(part.counted)
 
     def changed(
         self,

@@ -5,22 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tasks.errors import VerificationError
+from tasks.errors import UsageError, VerificationError
 from tasks.evidence import paths
 from tasks.evidence.policy import MAX_POLICY_BYTES, Policy, parse_policy
 from tasks.verify import reasons
 from tasks.verify.access import Progress, Tree
+from tasks.verify.batches import Batches, How
 from tasks.verify.bundle import check_bundle, read_bundle
 from tasks.verify.chain import Chain
 from tasks.verify.custody import CustodyResults
 from tasks.verify.holds import Holds, listed
 from tasks.verify.key_table import KeyTableEntries
 from tasks.verify.keys import Keys, check_recovery
+from tasks.verify.leaves import RowHasher, plain_leaves
 from tasks.verify.listing import sort_listing
-from tasks.verify.objects import check_objects, named_paths
+from tasks.verify.objects import named_paths
 from tasks.verify.readers import Reader
 from tasks.verify.report import Findings, Report, ShardSummary
 from tasks.verify.shard import Shard
+from tasks.verify.state import Journal
 from tasks.verify.timestamps import Authority, Timestamp, check_timestamps
 from tasks.verify.witnessed import Freshness, Witnessed, check_witnesses
 
@@ -47,6 +50,9 @@ def verify(
     rows: bool = True,
     freshness: Freshness | None = None,
     authority: Authority | None = None,
+    hasher: RowHasher = plain_leaves,
+    only: str | None = None,
+    journal: Journal | None = None,
 ) -> Report:
     """Check a sealed tree from its public format alone. Goes on after each finding.
 
@@ -59,21 +65,31 @@ def verify(
         freshness: how recently the policy's witnesses must have seen the newest log; None for a copy, which
             may be old.
         authority: whose time-stamps to trust, obtained from outside the tree.
+        hasher: how leaves of rows are made; a finding never rests on another than the plain one.
+        only: check the logs, and of all objects only the one at this path.
+        journal: what an interrupted check of the same tree has done; takes what this one does.
 
     Returns:
         The report. Nothing that the tree contains makes this function raise.
 
     Raises:
         StoreUnavailableError: the reader's store cannot be reached.
+        UsageError: no entry names `only`, or there is a journal for a bundle.
     """
     findings = Findings()
     bundle = read_bundle(reader, findings)
-    run = _Run(Tree(reader, findings, bundle, progress or _quiet), policy, rows, freshness, authority)
+    if bundle is not None and journal is not None:
+        raise UsageError("a bundle is checked in one go", next_step="Leave out --state.")
+    how = How(rows, hasher, only, journal)
+    run = _Run(Tree(reader, findings, bundle, progress or _quiet), policy, how, freshness, authority)
     run.check_logs()
-    run.check_unnamed()
+    if only is None:
+        run.check_unnamed()
+        if bundle is not None:
+            check_bundle(reader, bundle, findings)
+    else:
+        run.check_named(only)
     run.tree.close()
-    if bundle is not None:
-        check_bundle(reader, bundle, findings)
     if not rows:
         findings.unmeasured(reasons.ROWS_SKIPPED, "data/", "Rows were not checked, as was asked for.")
     return Report(
@@ -83,6 +99,7 @@ def verify(
         counted=dict(findings.counted),
         key_source="copy" if policy is None else "outside",
         scope=None if bundle is None else bundle.scope,
+        resumed=None if journal is None else journal.summary,
     )
 
 
@@ -97,12 +114,12 @@ class _Run:
         self,
         tree: Tree,
         policy: Policy | None,
-        rows: bool,
+        how: How,
         freshness: Freshness | None,
         authority: Authority | None,
     ) -> None:
         self.tree, self.summaries = tree, list[ShardSummary]()
-        self._policy, self._rows = policy, rows
+        self._policy, self._how, self._batches = policy, how, Batches(tree, how)
         self._freshness, self._authority = freshness, authority
         self._findings = tree.findings
         self._named: set[str] = set()
@@ -135,6 +152,15 @@ class _Run:
                     sentence = "No entry names this object. A run that was cut off leaves such objects."
                     step = "Do not use it as evidence; the next delivery seals what belongs to it."
                     self._findings.pending(reasons.OBJECT_UNNAMED, path, sentence, step)
+
+    def check_named(self, path: str) -> None:
+        """Say that only one object was checked, if there is such an object."""
+        if path not in self._named:
+            raise UsageError(
+                f"no entry of the log names {path}", next_step="Give its path in the store, data/source=..."
+            )
+        sentence = "Of the objects of all batches, only this one was checked, as was asked for."
+        self._findings.unmeasured(reasons.OBJECTS_SKIPPED, path, sentence)
 
     def _check_log(self, year: int, listed: Sequence[str], *, grows: bool) -> None:
         policy = self._policy_of(year)
@@ -187,7 +213,7 @@ class _Run:
                 self._key_table.lose()
             elif entry["type"] == "seal":
                 self._named.update(named_paths(entry))
-                check_objects(self.tree, entry, rows=self._rows)
+                self._batches.take(data, entry)
                 self._custody.seal(entry)
                 self._key_table.take(shard.year, index, entry)
             else:
