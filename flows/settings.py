@@ -110,6 +110,23 @@ class KeySettings(_Section):
     aws_kms: AwsKmsSettings | None = None
 
 
+class KeyTableSettings(_Section):
+    """Where keys of months and persons lie, and which key wraps them. Neither may lie in the store."""
+
+    url: SecretStr | None = Field(
+        default=None, description="`postgresql+psycopg://user@host/database`; default: SQLite in `state`"
+    )
+    kek: Literal["file", "transit", "aws-kms"] = Field(
+        default="file", description="who wraps: files beside the keyring, [keys.transit] or [keys.aws_kms]"
+    )
+    kek_name: str = Field(
+        default="indelible-key-table",
+        pattern=r"^[A-Za-z0-9:/_-]{1,200}$",
+        description="of the transit key, or alias or ARN of the AWS KMS key",
+    )
+    backup_days: int = Field(default=30, ge=1, le=365, description="until a backup must not be restored")
+
+
 class RetentionSettings(_Section):
     """Added to what contracts ask. Log objects outlive the records that they prove."""
 
@@ -276,6 +293,7 @@ class Settings(BaseSettings):
     landing: LandingSettings = LandingSettings()
     log: LogSettings = LogSettings()
     keys: KeySettings = KeySettings()
+    key_table: KeyTableSettings = KeyTableSettings()
     retention: RetentionSettings = RetentionSettings()
     schedules: ScheduleSettings = ScheduleSettings()
     recovery: RecoverySettings = RecoverySettings()

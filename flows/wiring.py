@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from tasks.catalog.catalog import Catalog
     from tasks.catalog.session import Session
     from tasks.evidence.note import NoteSigner
+    from tasks.subjects import KeyEncryptionKey, KeyTable
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,11 @@ class Runtime:
         return f"{self.settings.log.origin}/{year}"
 
     @property
+    def key_table(self) -> KeyTable:
+        """Where keys of months and persons lie."""
+        return open_key_table(self.settings, self.keyring.secret("index"))
+
+    @property
     def catalog_path(self) -> Path:
         """The local copy of the published catalog."""
         return self.settings.state / "catalog.duckdb"
@@ -141,7 +148,45 @@ def open_keyring(settings: Settings) -> FileKeyring:
     secret = _secret(settings.keys.passphrase)
     passphrase = secret.encode() if secret else None
     make = FileKeyring if settings.key_directory.exists() else FileKeyring.create
-    return make(settings.key_directory, passphrase=passphrase, signing_keys=_signing_keys(settings.keys))
+    return make(
+        settings.key_directory,
+        passphrase=passphrase,
+        signing_keys=_signing_keys(settings.keys),
+        erasable=partial(open_key_table, settings),
+    )
+
+
+def open_key_table(settings: Settings, index_key: bytes) -> KeyTable:
+    """The key table of the settings; its database is made on first use."""
+    from tasks.subjects import KeyTable, open_database
+
+    url = _secret(settings.key_table.url) or f"sqlite:///{settings.state / 'key-table.db'}"
+    return KeyTable(open_database(url), _key_encryption_key(settings), index_key)
+
+
+def _key_encryption_key(settings: Settings) -> KeyEncryptionKey:
+    """What wraps the key table. Only the chosen vendor's module is imported."""
+    keys, name = settings.keys, settings.key_table.kek_name
+    match settings.key_table.kek, keys.transit, keys.aws_kms:
+        case "file", _, _:
+            from tasks.keyring.kek_file import FileKek
+
+            return FileKek(settings.key_directory)
+        case "transit", TransitSettings() as chosen, _:
+            from tasks.keyring.kek_transit import TransitKek
+
+            token = chosen.token.get_secret_value()
+            return TransitKek(chosen.url, token, name, chosen.mount, chosen.ca_bundle)
+        case "aws-kms", _, AwsKmsSettings() as chosen:
+            from tasks.keyring.kek_aws import AwsKek
+
+            return AwsKek(chosen.region, name, chosen.endpoint)
+        case kek, _, _:
+            section = kek.replace("-", "_")
+            raise UsageError(
+                f"[key_table] kek is {kek}, and there is no section [keys.{section}]",
+                next_step=f"Set [keys.{section}] in indelible.toml.",
+            )
 
 
 def _signing_keys(keys: KeySettings) -> SigningKeys | None:

@@ -19,6 +19,7 @@ from tasks.keyring.remote import RemoteKey
 
 _SPEC: Final = "ECC_NIST_EDWARDS25519"
 _ALGORITHM: Final = "ED25519_SHA_512"
+_NEEDED: Final = "GetPublicKey, Sign, and for new keys CreateKey, CreateAlias"
 _TRANSIENT: Final = frozenset(
     {
         "DependencyTimeoutException",
@@ -43,14 +44,7 @@ class AwsKmsKeys:
 
     def __init__(self, region: str, prefix: str = "indelible/", endpoint: str | None = None) -> None:
         self._prefix = prefix
-        self._client: Any = botocore.session.get_session().create_client(
-            "kms",
-            region_name=region,
-            endpoint_url=endpoint,
-            config=Config(
-                connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 3, "mode": "standard"}
-            ),
-        )
+        self._client = kms_client(region, endpoint)
 
     def find(self, label: str) -> RemoteKey | None:
         """See `tasks.keyring.SigningKeys`."""
@@ -60,7 +54,7 @@ class AwsKmsKeys:
         except (BotoCoreError, ClientError) as error:
             if _code(error) == "NotFoundException":
                 return None
-            raise _failure(alias, error) from None
+            raise failure(alias, error, _NEEDED) from None
         key = load_der_public_key(answer["PublicKey"]) if answer["KeySpec"] == _SPEC else None
         if not isinstance(key, Ed25519PublicKey):
             raise KeyUnavailableError(
@@ -85,7 +79,7 @@ class AwsKmsKeys:
             self._client.create_alias(AliasName=alias, TargetKeyId=made["KeyMetadata"]["KeyId"])
         except (BotoCoreError, ClientError) as error:
             if _code(error) != "AlreadyExistsException":
-                raise _failure(alias, error) from None
+                raise failure(alias, error, _NEEDED) from None
         key = self.find(label)
         if key is None:
             raise KeyServiceUnreachableError(
@@ -102,7 +96,7 @@ class AwsKmsKeys:
                 KeyId=arn, Message=data, MessageType="RAW", SigningAlgorithm=_ALGORITHM
             )
         except (BotoCoreError, ClientError) as error:
-            raise _failure(alias, error) from None
+            raise failure(alias, error, _NEEDED) from None
         return bytes(answer["Signature"])
 
 
@@ -110,14 +104,27 @@ def _code(error: Exception) -> str:
     return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else ""
 
 
-def _failure(alias: str, error: Exception) -> KeyUnavailableError:
+def kms_client(region: str, endpoint: str | None) -> Any:
+    """A client of AWS KMS that does not wait for long."""
+    return botocore.session.get_session().create_client(
+        "kms",
+        region_name=region,
+        endpoint_url=endpoint,
+        config=Config(
+            connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 3, "mode": "standard"}
+        ),
+    )
+
+
+def failure(name: str, error: Exception, needed: str) -> KeyUnavailableError:
+    """What an error of the client means for a key; `needed` are the actions that its policy must allow."""
     code = _code(error) or type(error).__name__
     if _code(error) in _TRANSIENT or (isinstance(error, BotoCoreError) and "Credential" not in code):
         return KeyServiceUnreachableError(
-            f"AWS KMS does not serve {alias} now ({code})",
-            next_step="Wait and run again; nothing was signed.",
+            f"AWS KMS does not serve {name} now ({code})",
+            next_step="Wait and run again; nothing was done.",
         )
     return KeyUnavailableError(
-        f"AWS KMS refuses {alias} ({code})",
-        next_step="Check the key and its policy; needed: GetPublicKey, Sign, and for new keys CreateKey, CreateAlias.",
+        f"AWS KMS refuses {name} ({code})",
+        next_step=f"Check the key and its policy; needed: {needed}.",
     )
