@@ -7,6 +7,7 @@ checks (`tasks.verify`), what auditors receive (`tasks.export`), options and out
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -23,8 +24,11 @@ from tasks.export.bundle import Exported, export_bundle
 from tasks.export.files import whole_file
 from tasks.export.log import VerifiersOf
 from tasks.export.prove import ProvenRecord, prove
+from tasks.export.withheld import Withheld, export_withheld
+from tasks.leaves import parquet_leaves
 from tasks.storage.protocol import ObjectInfo, ObjectStore
 from tasks.verify.report import Findings, Report
+from tasks.verify.state import Journal
 from tasks.verify.tree import Progress, verify
 from tasks.verify.witnessed import Freshness
 
@@ -36,6 +40,7 @@ _PREFIXES = (
     paths.CUSTODY_PREFIX,
     paths.DATA_PREFIX,
     paths.GATE_PREFIX,
+    paths.IDENTITIES_PREFIX,
     paths.LEDGER_PREFIX,
     paths.LISTS_PREFIX,
     paths.LOG_PREFIX,
@@ -107,6 +112,8 @@ def verify_store(
     *,
     rows: bool = True,
     locks: bool = True,
+    only: str | None = None,
+    journal: Journal | None = None,
     progress: Progress = _quiet,
 ) -> Report:
     """Check everything in the store, and that nobody may delete it before its time.
@@ -117,6 +124,8 @@ def verify_store(
         rows: False leaves out the rows of data and quarantine files.
         locks: False leaves out the locks, which cost one request a sealed version. A store without Object
             Lock has none to look at.
+        only: the only object to check, besides the logs; neither versions nor locks are looked at then.
+        journal: what an interrupted check has done, see `journal_of`.
         progress: called with a stage, what is done and how much there is.
     """
     progress("listing versions", 0, 0)
@@ -128,7 +137,12 @@ def verify_store(
         rows=rows,
         freshness=Freshness(int(runtime.store.now().timestamp()), runtime.settings.witness.max_age_s),
         authority=timestamps.authority(runtime),
+        hasher=parquet_leaves,
+        only=only,
+        journal=journal,
     )
+    if only is not None:
+        return report
     findings = Findings()
     store.check_versions(findings)
     if not locks:
@@ -141,6 +155,34 @@ def verify_store(
     }
     counted = {**report.counted, **findings.counted}
     return replace(report, findings=(*report.findings, *findings.listed), totals=totals, counted=counted)
+
+
+@contextmanager
+def journal_of(runtime: Runtime, *, rows: bool, resume: bool) -> Iterator[Journal]:
+    """What a check of the whole store keeps in the state directory until it has ended.
+
+    Args:
+        runtime: the deployment.
+        rows: as for `verify_store`.
+        resume: go on where a check that was killed stopped, if there is one.
+
+    Raises:
+        UsageError: what was kept is of another store, way of checking or version.
+    """
+    subject = {
+        "origin": runtime.settings.log.origin,
+        "rows": rows,
+        "store": runtime.store.uri,
+        "verifier": runtime.software,
+    }
+    began_at = runtime.store.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    journal = Journal(runtime.settings.state / "verify.jsonl", subject, began_at, resume=resume)
+    try:
+        yield journal
+    except BaseException:
+        journal.close()
+        raise
+    journal.end()
 
 
 def read_policy(path: Path) -> Policy:
@@ -158,13 +200,17 @@ def read_policy(path: Path) -> Policy:
         raise UsageError(f"{path} is no trust policy ({error})", next_step=error.next_step) from error
 
 
-def prove_record(runtime: Runtime, record_id: str, target: Path) -> tuple[ProvenRecord, Path]:
-    """Write the proof file of one record.
+def prove_record(
+    runtime: Runtime, record_id: str, target: Path, *, withhold_personal: bool = False
+) -> tuple[ProvenRecord, Path]:
+    """Write the proof file of one record, with its personal columns or without.
 
     Returns:
         What it proves, and a policy file of this deployment's key with which it can be checked.
     """
     proven = prove(runtime.store, record_id, _verifiers_of(runtime), own_policy(runtime))
+    if withhold_personal:
+        proven = proven.withhold()
     with whole_file(target) as file:
         file.write(proven.data)
     return proven, write_policy(runtime, [proven.vkey])
@@ -191,6 +237,28 @@ def export(
         _verifiers_of(runtime),
         witnesses=own_policy(runtime),
         framework_name=framework,
+        progress=progress,
+    )
+    return exported, write_policy(
+        runtime, [key.vkey for log, _ in exported.scope.logs for key in log.verifiers]
+    )
+
+
+def export_public(
+    runtime: Runtime, since: date, until: date, target: Path, progress: Progress = _quiet
+) -> tuple[Withheld, Path]:
+    """Write the evidence bundle of a period with the person withheld, both days included.
+
+    Returns:
+        As `export`.
+    """
+    exported = export_withheld(
+        runtime.store,
+        target,
+        since,
+        until,
+        _verifiers_of(runtime),
+        witnesses=own_policy(runtime),
         progress=progress,
     )
     return exported, write_policy(

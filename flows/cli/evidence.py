@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from contextlib import ExitStack
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,10 +13,11 @@ from rich.table import Table
 
 from flows import evidence
 from flows.cli.common import AsJson, Endpoint, Store, err, next_step, out, print_json, runtime_with, working
+from flows.wiring import Runtime
 from tasks.errors import UsageError, VerificationError
 from tasks.export.controls import FRAMEWORKS
 from tasks.export.facts import OUTCOMES
-from tasks.verify.printing import outside_lines
+from tasks.verify.printing import outside_lines, resumed_line
 from tasks.verify.report import Report, Verdict
 
 NoRows = Annotated[bool, typer.Option("--no-rows", help="Leave out the rows of the Parquet files.")]
@@ -30,7 +32,15 @@ FrameworkName = Annotated[
         "--framework", help=f"Add a table of controls: {', '.join(FRAMEWORKS)}.", show_default=False
     ),
 ]
+WithholdPersonal = Annotated[
+    bool, typer.Option("--withhold-personal", help="Leave out who the records are about; it still verifies.")
+]
 Output = Annotated[Path, typer.Option("--output", "-o", help="File to write.", show_default=False)]
+Only = Annotated[
+    str | None,
+    typer.Option("--path", help="Check the logs and this object alone: data/source=...", show_default=False),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where a check that was killed stopped.")]
 _SHOWN = 200
 _DAY = ["%Y-%m-%d"]
 _COLOURS = {Verdict.CHANGED: "red", Verdict.MISSING: "red"}
@@ -40,16 +50,30 @@ def verify(
     no_rows: NoRows = False,
     no_locks: NoLocks = False,
     policy: PolicyFile = None,
+    path: Only = None,
+    resume: Resume = False,
     store: Store = None,
     endpoint: Endpoint = None,
     as_json: AsJson = False,
 ) -> None:
     """Check everything in the store against the signed log: bytes, rows, versions and locks."""
+    if path is not None and resume:
+        raise UsageError("one object is checked in one go", next_step="Leave out --resume or --path.")
     runtime = runtime_with(store=store, endpoint=endpoint)
     trusted = None if policy is None else evidence.read_policy(policy)
-    with working(as_json, "verifying") as progress:
+    with ExitStack() as stack:
+        progress = stack.enter_context(working(as_json, "verifying"))
+        journal = None
+        if path is None:
+            journal = stack.enter_context(evidence.journal_of(runtime, rows=not no_rows, resume=resume))
         report = evidence.verify_store(
-            runtime, trusted, rows=not no_rows, locks=not no_locks, progress=_counter(progress)
+            runtime,
+            trusted,
+            rows=not no_rows,
+            locks=not no_locks,
+            only=path,
+            journal=journal,
+            progress=_counter(progress),
         )
     key = "the policy file" if policy else "this keyring's own key"
     if as_json:
@@ -64,6 +88,7 @@ def verify(
 def prove(
     record_id: Annotated[str, typer.Argument(help="As `indelible query` shows it.")],
     output: Output,
+    withhold_personal: WithholdPersonal = False,
     store: Store = None,
     endpoint: Endpoint = None,
     as_json: AsJson = False,
@@ -71,7 +96,9 @@ def prove(
     """Write one small file that proves RECORD_ID, for anyone to check offline."""
     runtime = runtime_with(store=store, endpoint=endpoint)
     with working(as_json, f"proving {record_id}"):
-        proven, policy = evidence.prove_record(runtime, record_id, output)
+        proven, policy = evidence.prove_record(
+            runtime, record_id, output, withhold_personal=withhold_personal
+        )
     command = f"indelible-verify {output} --policy {policy}"
     if as_json:
         names = ("record_id", "source", "path", "row", "origin", "index", "size", "sealed_at", "vkey")
@@ -82,9 +109,12 @@ def prove(
     out.print(f"  record {proven.record_id} of {proven.source} is row {proven.row} of {proven.path},")
     out.print(f"  sealed {proven.sealed_at} as entry {proven.index} of {proven.origin},")
     out.print(f"  which is under the signed checkpoint of {proven.size} entries.")
-    out.print(
-        "It holds the record as it was sealed, redacted. Give the policy file to the auditor by another way."
+    held = (
+        "the record without its personal columns"
+        if withhold_personal
+        else "the record as it was sealed, redacted"
     )
+    out.print(f"It holds {held}. Give the policy file to the auditor by another way.")
     next_step(command)
 
 
@@ -93,6 +123,7 @@ def export(
     until: Annotated[datetime, typer.Option(formats=_DAY, help="Last event date, included.")],
     output: Output,
     framework: FrameworkName = None,
+    withhold_personal: WithholdPersonal = False,
     store: Store = None,
     endpoint: Endpoint = None,
     as_json: AsJson = False,
@@ -101,6 +132,9 @@ def export(
     if until < since:
         raise UsageError("--until lies before --since", next_step="Swap the two dates.")
     runtime = runtime_with(store=store, endpoint=endpoint)
+    if withhold_personal:
+        _export_public(runtime, since.date(), until.date(), output, framework, as_json=as_json)
+        return
     with working(as_json, "exporting") as progress:
         exported, policy = evidence.export(
             runtime, since.date(), until.date(), output, framework, _counter(progress)
@@ -135,6 +169,43 @@ def export(
     next_step(command)
 
 
+def _export_public(
+    runtime: Runtime, since: date, until: date, output: Path, framework: str | None, *, as_json: bool
+) -> None:
+    if framework is not None:
+        raise UsageError(
+            "a bundle with the person withheld has no report for a table of controls",
+            next_step="Leave out --framework, or --withhold-personal.",
+        )
+    with working(as_json, "exporting") as progress:
+        exported, policy = evidence.export_public(runtime, since, until, output, _counter(progress))
+    scope, command = exported.scope, f"indelible-verify {output} --policy {policy}"
+    if as_json:
+        print_json(
+            {
+                "file": str(output),
+                "bytes": exported.size,
+                "members": exported.members,
+                "since": scope.since.isoformat(),
+                "until": scope.until.isoformat(),
+                "created_at": scope.created_at,
+                "batches": len(scope.batches),
+                "sources": scope.sources,
+                "records": exported.records,
+                "withheld": list(exported.columns),
+                "policy": str(policy),
+                "next": command,
+            }
+        )
+        return
+    out.print(
+        f"{output}: {exported.records:,} records of {len(scope.batches)} batches, {exported.size:,} bytes"
+    )
+    out.print(f"  withheld: {', '.join(exported.columns)}")
+    out.print("  left out: ledgers, lines set aside, gate results, all other entries of the log")
+    next_step(command)
+
+
 def _counter(show: Callable[[str], None]) -> Callable[[str, int, int], None]:
     return lambda stage, done, total: show(f"{stage}: {done:,} of {total:,}" if total else stage)
 
@@ -148,6 +219,8 @@ def _print_report(report: Report, key: str) -> None:
     names = ("objects", "bytes", "drops", "lines", "rows")
     counts = ", ".join(f"{report.counted.get(name, 0):,} {name}" for name in names)
     out.print(f"checked {counts}; trusting {key}")
+    if report.resumed is not None:
+        out.print(resumed_line(report.resumed))
     if report.findings:
         out.print(_findings(report))
     hidden = sum(report.totals.values()) - min(len(report.findings), _SHOWN)

@@ -1,6 +1,7 @@
-"""`indelible-verify`: the auditor's command. Standard library only, no network, nothing is written.
+"""`indelible-verify`: the auditor's command. Standard library only, no network, nothing is written but --state.
 
     indelible-verify PATH [--policy FILE] [--tsa-certificates FILE] [--json] [--no-rows] [--quiet]
+                     [--only OBJECT] [--state FILE]
 
 PATH is a directory copy of a store, an evidence bundle (.zip) or one record's proof file.
 Exit codes: 0 nothing is changed or missing, 1 unexpected error, 2 usage, 6 findings.
@@ -14,6 +15,8 @@ import sys
 import time
 import zipfile
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -22,8 +25,10 @@ from tasks.evidence import proof as record_proof
 from tasks.evidence.checkpoint import Checkpoint
 from tasks.evidence.policy import MAX_POLICY_BYTES, Policy, parse_policy
 from tasks.evidence.tlog_proof import MAX_PROOF_BYTES
-from tasks.verify import printing
+from tasks.verify import printing, withheld
+from tasks.verify.bundle import bundle_format
 from tasks.verify.readers import DirectoryReader, Reader, ZipReader
+from tasks.verify.state import Journal
 from tasks.verify.timestamps import read_certificates
 from tasks.verify.tree import verify
 
@@ -76,6 +81,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument("--no-rows", action="store_true", help="do not open data and quarantine files")
+    parser.add_argument(
+        "--only", metavar="OBJECT", help="of all objects, only data/source=..., with the logs"
+    )
+    parser.add_argument(
+        "--state",
+        type=Path,
+        metavar="FILE",
+        help="keep here what is checked, and go on from it after a run that was killed",
+    )
     parser.add_argument("--quiet", action="store_true", help="print nothing when all is well; no progress")
     return parser
 
@@ -120,13 +134,38 @@ def _reader(path: Path) -> Reader:
 def _run_tree(options: argparse.Namespace, reader: Reader, policy: Policy | None) -> int:
     progress = _Progress(sys.stderr, quiet=options.quiet)
     authority = None if options.tsa_certificates is None else read_certificates(options.tsa_certificates)
-    report = verify(reader, policy, progress=progress, rows=not options.no_rows, authority=authority)
+    rows = not options.no_rows
+    if bundle_format(reader) == withheld.FORMAT:
+        report = withheld.verify_withheld(reader, policy or _no_policy(), progress, rows=rows)
+    else:
+        journal = None if options.state is None else _journal(options)
+        report = verify(
+            reader,
+            policy,
+            progress=progress,
+            rows=rows,
+            authority=authority,
+            only=options.only,
+            journal=journal,
+        )
+        if journal is not None:
+            journal.end()
     progress.close()
     if options.json:
         print(json.dumps(report.as_dict(), indent=2))
     elif not options.quiet or not report.ok:
         printing.print_report(report, sys.stdout)
     return EXIT_OK if report.ok else EXIT_FINDINGS
+
+
+def _journal(options: argparse.Namespace) -> Journal:
+    subject = {
+        "copy": str(options.path.resolve()),
+        "rows": not options.no_rows,
+        "verifier": f"indelible/{version('indelible')}",
+    }
+    began_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Journal(options.state, subject, began_at, resume=True)
 
 
 def _run_proof(options: argparse.Namespace, policy: Policy | None) -> int:
@@ -156,7 +195,7 @@ def _run_proof(options: argparse.Namespace, policy: Policy | None) -> int:
 
 def _no_policy() -> Policy:
     raise UsageError(
-        "a proof file holds no public key, so it needs --policy",
+        "a proof holds no public key, so it needs --policy",
         next_step="Get the policy file from the log's owner by another way and pass it with --policy.",
     )
 

@@ -39,6 +39,8 @@ def print_report(report: Report, out: TextIO) -> None:
             out.write(f"  {line}\n")
     names = ("entries", "objects", "bytes", "drops", "lines", "rows")
     out.write("Checked: " + ", ".join(f"{report.counted.get(n, 0):,} {n}" for n in names) + ".\n")
+    if report.resumed is not None:
+        out.write(resumed_line(report.resumed) + "\n")
     for verdict, heading in _HEADINGS.items():
         _print_findings(heading, report, verdict, out)
 
@@ -50,6 +52,12 @@ def outside_lines(shard: ShardSummary) -> Iterator[str]:
     if shard.timestamp is not None:
         who = "signed by the authority that you trust" if shard.timestamp["trusted"] else "signer not checked"
         yield f"{shard.timestamp['size']} entries existed at {shard.timestamp['time']}: time-stamp, {who}"
+
+
+def resumed_line(resumed: Mapping[str, Any]) -> str:
+    """What an interrupted run had checked before this one."""
+    began = _plain(resumed["began_at"])
+    return f"The objects of {resumed['entries']:,} entries were checked in the run that began {began}."
 
 
 def print_proof(result: Mapping[str, Any], out: TextIO) -> None:

@@ -10,7 +10,6 @@ The journal is not signed: whoever can write it can make a resumed check skip en
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -41,9 +40,9 @@ class Journal:
         try:
             if not resume or not path.exists():
                 self._begin(subject)
-            self._file = path.open("r+b")
-            self._file.truncate(self._load(self._file, subject))
-            self._file.seek(0, os.SEEK_END)
+            with path.open("r+b") as file:
+                file.truncate(self._load(file, subject))
+            self._file = path.open("ab", buffering=0)
         except OSError as error:
             raise UsageError(
                 f"{path} cannot be written: {error.strerror}", next_step="Name another file."
@@ -71,7 +70,6 @@ class Journal:
             "findings": [finding.as_dict() for finding in found.listed],
         }
         self._file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
-        self._file.flush()
 
     def close(self) -> None:
         """Let go of the file; a later run can go on with it."""
