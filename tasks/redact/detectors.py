@@ -45,7 +45,8 @@ class Detector:
 
 # A JSON escape sequence at any depth of nesting.
 _ESCAPE: Final = r"(?:\\+(?:u[0-9A-Fa-f]{4}|[^u\\0-9])|(?:\\\\)+u?)"
-_ENCODED: Final = r"%[0-9A-Fa-f]{2}"
+# A percent-encoded byte, maybe encoded twice.
+_ENCODED: Final = r"%(?:25)?[0-9A-Fa-f]{2}"
 
 
 def _after(not_in: str, *, escapable: bool = True) -> str:
@@ -58,37 +59,40 @@ def _after(not_in: str, *, escapable: bool = True) -> str:
 
 
 _BEARER_VALUE: Final = r"[A-Za-z0-9._~+/=-]"
-_SPACE: Final = r"(?:\s+|%20|\+)"
-_SCHEME: Final = rf"(?:(?:bearer|basic|digest|negotiate|token|apikey|aws4-hmac-sha256){_SPACE})?"
+_SPACE: Final = r"(?:\s|\+|%(?:25)?(?:20|2[Bb]))"
+SCHEME: Final = rf"(?:(?:bearer|basic|digest|negotiate|token|apikey|aws4-hmac-sha256){_SPACE}+)?"
 _PEM_BODY: Final = r"(?:[A-Za-z0-9+/=\s:,.-]|\\+[nr]|%[0-9A-Fa-f]{2})"
-_PEM_LABEL: Final = r"[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+_PEM_KEY: Final = rf"PRIVATE{_SPACE}KEY"
+_PEM_LABEL: Final = rf"(?:[A-Z0-9]|{_SPACE}){{0,40}}{_PEM_KEY}(?:{_SPACE}BLOCK)?-----"
+# Where a word begins: also after an encoded byte.
+_WORD: Final = rf"(?:(?-u:\b)|{_ENCODED})"
 
 # Credentials by their form: removed from every column, whatever its contract says.
 CREDENTIALS: Final = (
     Detector(
         "private_key",
-        "PRIVATE KEY",
-        rf"-----BEGIN {_PEM_LABEL}(?:{_PEM_BODY}*?-----END {_PEM_LABEL}|{_PEM_BODY}*)",
+        _PEM_KEY,
+        rf"-----BEGIN{_SPACE}{_PEM_LABEL}(?:{_PEM_BODY}*?-----END{_SPACE}{_PEM_LABEL}|{_PEM_BODY}*)",
         "[private_key]",
     ),
     Detector("jwt", "eyJ", r"eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{2,}(?:\.[A-Za-z0-9_-]*){0,3}", "[jwt]"),
     Detector(
         "authorization",
         r"(?i)authorization",
-        rf"(?i)(authorization(?:\\*[\"'])?\s*(?::|=|%3A|%3D)\s*(?:\\*[\"'])?){_SCHEME}"
+        rf"(?i)(authorization(?:\\*[\"'])?\s*(?::|=|%(?:25)?3[AD]){_SPACE}*(?:\\*[\"'])?){SCHEME}"
         r"[^\s\"'\\;,&<>\[\]{}]+",
         "${1}[secret]",
     ),
     Detector(
         "bearer",
         r"(?i)bearer",
-        rf"(?i)(?-u:\b)(bearer{_SPACE}){_BEARER_VALUE}{{16,}}",
+        rf"(?i)({_WORD}bearer{_SPACE}+){_BEARER_VALUE}{{16,}}",
         "${1}[secret]",
     ),
     Detector(
         "basic",
         r"(?i)basic",
-        rf"(?i)(?-u:\b)(basic{_SPACE})(?:[A-Za-z0-9+/]{{6,}}={{1,2}}|[A-Za-z0-9+/]{{24,}})",
+        rf"(?i)({_WORD}basic{_SPACE}+)(?:[A-Za-z0-9+/]{{6,}}={{1,2}}|[A-Za-z0-9+/]{{24,}})",
         "${1}[secret]",
     ),
     Detector(
@@ -100,7 +104,7 @@ CREDENTIALS: Final = (
     ),
 )
 
-_COLON: Final = r"(?::|%3[Aa])"
+_COLON: Final = r"(?::|%(?:25)?3[Aa])"
 _HEX: Final = r"[0-9A-Fa-f]{1,4}"
 _IPV6: Final = (
     rf"(?:(?:{_HEX}{_COLON}){{7}}{_HEX}(?-u:\b)|(?:{_HEX}{_COLON}){{1,6}}(?:{_COLON}{_HEX}){{1,6}}(?-u:\b)"
@@ -114,20 +118,20 @@ _BEFORE_IPV4: Final = (
     rf"((?:^|[^A-Za-z0-9./:%-]|(?:^|[^v\\]):|[^r]v:|(?:^|[^A-Za-z0-9)\\])/|/[A-Za-z0-9_-]{{1,32}}/"
     rf"|%(?:[013-9A-Fa-f][0-9A-Fa-f]|2[0-9A-Ea-e])|%2[Ff]%2[Ff]|{_ESCAPE})(?:{_ESCAPE})*)"
 )
-_LETTER: Final = r"(?:[A-Za-z0-9._+-]|%2[Bb]|[^\x00-\x{a0}\x{2000}-\x{2fff}\x{3000}-\x{3020}])"
+_LETTER: Final = r"(?:[A-Za-z0-9._+-]|%(?:25)?2[Bb]|[^\x00-\x{a0}\x{2000}-\x{2fff}\x{3000}-\x{3020}])"
 _LABEL: Final = r"[A-Za-z0-9\x{c0}-\x{1fff}\x{3040}-\x{d7ff}-]{1,63}"
 _AWS_ID: Final = r"(?:AKIA|ASIA|AROA|AIDA|AGPA|AIPA|ANPA|ANVA|APKA|ABIA|ACCA|ASCA)[A-Z0-9]{12,17}"
-_NAME: Final = r"(?:[A-Za-z0-9_+=,.@-]|%40|%2[Bb])"
-_SLASH: Final = r"(?:\\?/|%2[Ff])"
+_NAME: Final = r"(?:[A-Za-z0-9_+=,.@-]|%(?:25)?(?:40|2[Bb]))"
+_SLASH: Final = r"(?:\\?/|%(?:25)?2[Ff])"
 _GAP: Final = r"(?:[ +-]|%20)?"
-_GLUED: Final = r"(?:%[0-9A-Fa-f]{2}|\\+u[0-9A-Fa-f]{4}|\\+[a-z]|(?-u:\b))"
+_GLUED: Final = rf"(?:{_ENCODED}|\\+u[0-9A-Fa-f]{{4}}|\\+[a-z]|(?-u:\b))"
 _LIKELY_LOGIN: Final = r"[A-Za-z]{2,32}[._][A-Za-z]{1,32}[0-9]{0,8}|[A-Za-z]{2,32}[0-9]{2,8}"
 
 # Personal data by its form.
 PERSONAL: Final = (
     Detector(
         "user",
-        r"(?i)arn(?::|%3a)aws",
+        r"(?i)arn(?::|%(?:25)?3a)aws",
         rf"(arn{_COLON}aws[a-z-]*{_COLON}(?:iam|sts){_COLON}{{2}}[0-9]*{_COLON}"
         rf"(?:(?:user|federated-user|mfa|u2f){_SLASH}|assumed-role{_SLASH}{_NAME}+{_SLASH}))"
         rf"(?:{_NAME}|{_SLASH})+",
@@ -141,7 +145,7 @@ PERSONAL: Final = (
     ),
     Detector(
         "email",
-        "@|%40",
+        "@|%(?:25)?40",
         _after("A-Za-z0-9._+%-")
         + rf"{_LETTER}{{1,64}}(?:@|%(?:25)?40)(?:{_LABEL}\.){{1,8}}(?:[A-Za-z]{{2,24}}|xn--{_LABEL})",
         "${1}[email]",
@@ -155,7 +159,7 @@ PERSONAL: Final = (
     ),
     Detector(
         "ip",
-        r"[0-9A-Fa-f]:[0-9A-Fa-f]{0,4}:|::[Ff]{4}:|%3[Aa][0-9A-Fa-f]{0,4}%3[Aa]",
+        r"[0-9A-Fa-f]:[0-9A-Fa-f]{0,4}:|::[Ff]{4}:|%(?:25)?3[Aa][0-9A-Fa-f]{0,4}%(?:25)?3[Aa]",
         rf"((?:^|{_ESCAPE}|[^0-9A-Za-z:._-]|[^0-9A-Fa-f:\\]:|{_ENCODED})(?:{_ESCAPE})*){_IPV6}",
         "${1}[ip]",
     ),
@@ -173,9 +177,9 @@ PERSONAL: Final = (
     ),
     Detector(
         "phone",
-        r"(?:\+|%2[Bb])[1-9]",
+        r"(?:\+|%(?:25)?2[Bb])[1-9]",
         _after("0-9A-Za-z+", escapable=False)
-        + r"(?:\+|%2[Bb])[1-9](?:(?:[ .()-]{0,2}|%20)[0-9]){6,14}(?-u:\b)",
+        + r"(?:\+|%(?:25)?2[Bb])[1-9](?:(?:[ .()-]{0,2}|%20)[0-9]){6,14}(?-u:\b)",
         "${1}[phone]",
     ),
     Detector(
@@ -203,7 +207,7 @@ PERSONAL: Final = (
     ),
     Detector(
         "iban",
-        r"(?:^|[^A-Z])[A-Z]{2}[0-9]{2}(?: ?[0-9A-Z]{4}){2}",
+        rf"(?:^|[^A-Z]|{_ENCODED})[A-Z]{{2}}[0-9]{{2}}(?: ?[0-9A-Z]{{4}}){{2}}",
         rf"{_GLUED}[A-Z]{{2}}[0-9]{{2}}(?: ?[A-Z0-9]{{4}}){{2,7}}(?: ?[A-Z0-9]{{1,3}})?(?-u:\b)",
         "[iban]",
         check=iban,

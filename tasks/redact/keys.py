@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from tasks.redact.detectors import Detector
+from tasks.redact.detectors import SCHEME, Detector
 
 HIDDEN: Final = "[secret]"
 USER: Final = "[user]"
@@ -43,8 +43,8 @@ _PHONE_HINT: Final = r"(?i)phone|mobile|msisdn"
 _PLAIN_CHAR: Final = r'(?:[^"\\]|\\.)'
 _ESCAPED_CHAR: Final = r'(?:[^"\\]|\\u[0-9A-Fa-f]{4}|\\\\(?:\\["\\]|[^"\\]))'
 _EMBEDDED_QUOTE: Final = r"(?:\\{2,}[\"']|%22|%5C%22|&quot;|\\+u0022|')"
-_BEFORE_KEY: Final = r"""(?:^|[?&;,\s"'{(\[|]|%26|%3[Ff]|%22|%20|\\[nrt])"""
-_EQUALS: Final = r"(?:\s?=\s?|%3[Dd])"
+_BEFORE_KEY: Final = r"""(?:^|[?&=;,\s"'{(\[|]|%26|%(?:25)?3[DdFf]|%22|%20|\\[nrt])"""
+_EQUALS: Final = r"(?:\s?=\s?|%(?:25)?3[Dd])"
 _ASSIGN: Final = rf"(?:{_EQUALS}|:\s{{0,2}})"
 _BARE_VALUE: Final = r"""(?:[^\s"'\\&;,<>(){}\[\]%]|%(?:[013-9A-Fa-f][0-9A-Fa-f]|2[013-57-9A-Fa-f]))+"""
 
@@ -77,8 +77,8 @@ def _members(kind: str, keys: str, marker: str) -> tuple[Detector, ...]:
 def _assignment(kind: str, keys: str, marker: str, quote: str) -> Detector:
     # `User: arn:aws:...` is how AWS words its messages; the ARN's own detector keeps the account.
     assign = _EQUALS if kind == "user" else _ASSIGN
-    pattern = rf"(?i)({_BEFORE_KEY}{keys}{assign})(?:({quote})[^\"'\\]+|{_BARE_VALUE})"
-    return Detector(kind, r"[A-Za-z0-9](?:\s?=|%3[Dd]|:)", pattern, f"${{1}}${{2}}{marker}")
+    pattern = rf"(?i)({_BEFORE_KEY}{keys}{assign})(?:({quote})[^\"'\\]+|{SCHEME}{_BARE_VALUE})"
+    return Detector(kind, r"[A-Za-z0-9](?:\s?=|%(?:25)?3[Dd]|:)", pattern, f"${{1}}${{2}}{marker}")
 
 
 def key_detectors(kind: str, *, json: bool) -> tuple[Detector, ...]:

@@ -65,11 +65,11 @@ class Scanner:
         persons: names to replace wherever they stand, longest first.
 
     Attributes:
-        hits: texts changed, by kind of detector. A text that changes twice counts twice.
+        hits: texts changed, by name of the column and kind of detector. A text that changes twice counts twice.
     """
 
     def __init__(self, persons: Sequence[str] = ()) -> None:
-        self.hits: Counter[str] = Counter()
+        self.hits: Counter[tuple[str, str]] = Counter()
         self._persons = list(persons)
 
     def scan(self, columns: Sequence[pl.Series], mode: Mode) -> list[pl.Series]:
@@ -78,8 +78,7 @@ class Scanner:
         if not encoded:
             return []
         texts = pl.concat([distinct.alias("") for distinct, _ in encoded])
-        weights = pl.concat([_weights(codes, len(distinct)) for distinct, codes in encoded])
-        scanned = self._scan(texts, weights, mode)
+        scanned = self._scan(texts, pl.concat([_origins(*pair) for pair in encoded]), mode)
         result = []
         start = 0
         for column, (distinct, codes) in zip(columns, encoded, strict=True):
@@ -88,27 +87,27 @@ class Scanner:
             result.append((part if codes is None else part.gather(codes)).alias(column.name))
         return result
 
-    def _scan(self, texts: pl.Series, weights: pl.Series, mode: Mode) -> pl.Series:
+    def _scan(self, texts: pl.Series, origins: pl.DataFrame, mode: Mode) -> pl.Series:
         named = self._naming(texts) if mode.persons else pl.zeros(len(texts), pl.Boolean, eager=True)
         rows = (texts.str.contains(mode.gate) | named).fill_null(value=False).arg_true()
         if rows.is_empty():
             return texts
-        before, weights, named = texts.gather(rows), weights.gather(rows), named.gather(rows)
+        before, origins, named = texts.gather(rows), origins[rows], named.gather(rows)
         after = before
         for detector in mode.detectors:
-            after = self._apply(after, detector, weights)
-        after = self._replace_persons(after, named.arg_true(), weights)
+            after = self._apply(after, detector, origins)
+        after = self._replace_persons(after, named.arg_true(), origins)
         if mode.json:
-            after = self._keep_valid(before, after, weights)
+            after = self._keep_valid(before, after, origins)
         return texts.clone().scatter(rows, after)
 
-    def _apply(self, texts: pl.Series, detector: Detector, weights: pl.Series) -> pl.Series:
+    def _apply(self, texts: pl.Series, detector: Detector, origins: pl.DataFrame) -> pl.Series:
         rows = _matching(texts, detector.trigger)
         if detector.hint and len(rows):
             rows = rows.gather(_matching(texts.gather(rows), detector.hint))
         if rows.is_empty():
             return texts
-        return self._put(texts, rows, _rewrite(texts.gather(rows), detector), detector.kind, weights)
+        return self._put(texts, rows, _rewrite(texts.gather(rows), detector), detector.kind, origins)
 
     def _naming(self, texts: pl.Series) -> pl.Series:
         """Whether each text names one of the batch's persons."""
@@ -116,36 +115,41 @@ class Scanner:
             return pl.zeros(len(texts), pl.Boolean, eager=True)
         return texts.str.contains_any(self._persons)
 
-    def _replace_persons(self, texts: pl.Series, rows: pl.Series, weights: pl.Series) -> pl.Series:
+    def _replace_persons(self, texts: pl.Series, rows: pl.Series, origins: pl.DataFrame) -> pl.Series:
         if rows.is_empty():
             return texts
         new = texts.gather(rows).str.replace_many(self._persons, [USER], leftmost=True)
-        return self._put(texts, rows, new, "person", weights)
+        return self._put(texts, rows, new, "person", origins)
 
-    def _keep_valid(self, before: pl.Series, after: pl.Series, weights: pl.Series) -> pl.Series:
+    def _keep_valid(self, before: pl.Series, after: pl.Series, origins: pl.DataFrame) -> pl.Series:
         rows = (before != after).arg_true()
         pairs = zip(rows, before.gather(rows), after.gather(rows), strict=True)
         broken = [row for row, old, new in pairs if not _is_json(new) and _is_json(old)]
         whole = pl.Series([_WHOLE] * len(broken), dtype=pl.String)
-        return self._put(after, pl.Series(broken, dtype=pl.UInt32), whole, "whole_value", weights)
+        return self._put(after, pl.Series(broken, dtype=pl.UInt32), whole, "whole_value", origins)
 
     def _put(
-        self, texts: pl.Series, rows: pl.Series, new: pl.Series, kind: str, weights: pl.Series
+        self, texts: pl.Series, rows: pl.Series, new: pl.Series, kind: str, origins: pl.DataFrame
     ) -> pl.Series:
         changed = texts.gather(rows) != new
         rows = rows.filter(changed)
         if rows.is_empty():
             return texts
-        self.hits[kind] += int(weights.gather(rows).sum())
+        for column, count in origins[rows].group_by("column").sum().iter_rows():
+            self.hits[column, kind] += count
         return texts.clone().scatter(rows, new.filter(changed))
 
 
-def _weights(codes: pl.Series | None, size: int) -> pl.Series:
-    """How many rows hold each distinct value."""
-    if codes is None:
-        return pl.ones(size, pl.UInt32, eager=True)
-    counted = codes.drop_nulls().value_counts()
-    return pl.zeros(size, pl.UInt32, eager=True).scatter(counted.to_series(0), counted.to_series(1))
+def _origins(distinct: pl.Series, codes: pl.Series | None) -> pl.DataFrame:
+    """The column of each distinct value, and how many of its rows hold that value."""
+    rows = pl.ones(len(distinct), pl.UInt32, eager=True)
+    if codes is not None:
+        counted = codes.drop_nulls().value_counts()
+        rows = pl.zeros(len(distinct), pl.UInt32, eager=True).scatter(
+            counted.to_series(0), counted.to_series(1)
+        )
+    column = pl.Series([distinct.name], dtype=pl.Categorical).new_from_index(0, len(distinct))
+    return pl.DataFrame({"column": column, "rows": rows})
 
 
 def _matching(texts: pl.Series, pattern: str) -> pl.Series:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
 
 import polars as pl
 
@@ -13,6 +14,7 @@ from tasks.batch import (
     DROP,
     EXTRA,
     LENGTH,
+    LINE,
     TIME,
     LedgerDrop,
     ReadDrop,
@@ -22,21 +24,30 @@ from tasks.batch import (
 )
 from tasks.contracts.model import Contract, Field
 from tasks.errors import ContractError, IndelibleError
+from tasks.evidence.redaction import LeakReport
 from tasks.keyring import Keyring
+from tasks.redact.canaries import rehearse
 from tasks.redact.holders import Holders
 from tasks.redact.identities import encrypt_identities
 from tasks.redact.persons import known_persons
 from tasks.redact.quarantine import encrypt_raw
+from tasks.redact.report import leak_reports, redaction_report
+from tasks.redact.rescan import Leak, find_leaks
 from tasks.redact.scan import TEXT, Scanner
 from tasks.redact.subjects import Subjects, find_subjects
 from tasks.redact.treatments import Treatments, effective_treatment
 
 # What the contract does not name is treated as an opaque subtree that nobody has classified.
 _EXTRA_FIELD: Final = Field(EXTRA, "json", ((EXTRA,),), treatment="scan")
+LEAK: Final = "redaction.leak"
 
 
 def redact(batch: ValidatedBatch, contract: Contract, keyring: Keyring) -> RedactedBatch:
     """Treats every column as its contract says, and every text for secrets whatever the contract says.
+
+    What was treated is searched again by other detectors (`rescan`). A line in which they find something goes
+    to quarantine as `redaction.leak`, and the rest is treated without it: one bad line neither is published nor
+    stops what came with it.
 
     Equal input and keys give equal output: pseudonyms take the key of the event's month or of the person,
     quarantined lines that of the month in which their drop landed.
@@ -49,31 +60,64 @@ def redact(batch: ValidatedBatch, contract: Contract, keyring: Keyring) -> Redac
     Raises:
         ContractError: an accepted row has no event time, so no month to take a key from.
         KeyUnavailableError: a key is missing or destroyed.
-        IndelibleError: lines of a drop are not each in exactly one place.
+        IndelibleError: lines of a drop are not each in exactly one place, or detectors are blind.
     """
-    drops = _ledger(batch)
-    persons = known_persons(batch.frame, contract)
-    scanner = Scanner(persons)
-    subjects = find_subjects(batch.frame, contract)
-    holders = Holders(_months(batch.frame, contract), subjects, keyring)
-    treatments = Treatments(holders, scanner)
-    frame = batch.frame.drop(LENGTH).with_columns(
-        treatments.apply(batch.frame, (*contract.fields, _EXTRA_FIELD))
-    )
-    identities = encrypt_identities(batch.source, treatments.encrypted, holders)
+    canaries = rehearse(contract.sha256)
+    fields = (*contract.fields, _EXTRA_FIELD)
+    found: list[LeakReport] = []
+    while True:
+        persons = known_persons(batch.frame, contract)
+        scanner = Scanner(persons)
+        subjects = find_subjects(batch.frame, contract)
+        holders = Holders(_months(batch.frame, contract), subjects, keyring)
+        treatments = Treatments(holders, scanner)
+        frame = batch.frame.drop(LENGTH).with_columns(treatments.apply(batch.frame, fields))
+        leaks = search_again(frame, fields)
+        if not leaks:
+            break
+        found += leak_reports(batch.frame, leaks)
+        batch = _set_aside(batch, leaks)
     raw, quarantine_keys = encrypt_raw(batch.set_aside, batch.drops, keyring)
     return RedactedBatch(
         source=batch.source,
-        drops=drops,
+        drops=_ledger(batch),
         frame=frame,
         set_aside=batch.set_aside.select(*COORDINATES, "disposition", "rules").with_columns(raw),
         gate=batch.gate,
         violations=batch.violations,
         unknown_fields=_names(batch.unknown_fields, Scanner(persons)),
         keys=tuple(sorted(holders.used | quarantine_keys)),
-        identities=identities,
+        identities=encrypt_identities(batch.source, treatments.encrypted, holders),
         subjects=_row_subjects(subjects, keyring),
-        report=_report(batch.frame, contract, scanner),
+        report=redaction_report(batch.frame, contract, fields, scanner.hits, found, canaries),
+    )
+
+
+def search_again(frame: pl.DataFrame, fields: Sequence[Field]) -> list[Leak]:
+    """What redaction left in treated columns. Masks and pseudonyms keep forms of what they stand for."""
+    looked_at = [field for field in fields if effective_treatment(field) not in {"drop", "mask"}]
+    wide = {
+        f.name for f in looked_at if f.type == "json" or effective_treatment(f) in {"scan", "truncate_ip"}
+    }
+    names = [field.name for field in looked_at]
+    return find_leaks([frame[name] for name in names], kept=set(names) - wide)
+
+
+def _set_aside(batch: ValidatedBatch, leaks: Sequence[Leak]) -> ValidatedBatch:
+    """The batch with the rows of the leaks in quarantine."""
+    rows = pl.concat([leak.rows for leak in leaks]).unique()
+    leaking = pl.int_range(batch.frame.height, dtype=pl.UInt32, eager=True).is_in(rows.implode())
+    moved = batch.frame.filter(leaking).select(
+        *COORDINATES,
+        pl.lit("quarantined").alias("disposition"),
+        pl.lit([LEAK], dtype=pl.List(pl.String)).alias("rules"),
+    )
+    aside = pl.concat([batch.set_aside.select(moved.columns), moved]).sort(DROP, LINE)
+    return replace(
+        batch,
+        frame=batch.frame.filter(~leaking),
+        set_aside=aside,
+        violations={**batch.violations, LEAK: batch.violations.get(LEAK, 0) + len(rows)},
     )
 
 
@@ -139,18 +183,3 @@ def _ledger_drop(drop: ReadDrop, accepted: int, aside: Mapping[str, int]) -> Led
         blank=aside["blank"],
         flags=drop.flags,
     )
-
-
-def _report(frame: pl.DataFrame, contract: Contract, scanner: Scanner) -> dict[str, Any]:
-    """Counts only: rows with a value and treatment by field, and texts changed by kind of detector."""
-    return {
-        "rows": frame.height,
-        "fields": {
-            field.name: {
-                "rows": frame.height - frame[field.name].null_count(),
-                "treatment": effective_treatment(field),
-            }
-            for field in contract.fields
-        },
-        "hits": dict(sorted(scanner.hits.items())),
-    }

@@ -183,9 +183,9 @@ def test_json_that_a_replacement_would_break_is_replaced_whole() -> None:
 
 def test_hits_count_rows_although_repeated_texts_are_scanned_once() -> None:
     scanner = Scanner()
-    texts = pl.Series(["to bob@example.org"] * 50 + ["nothing"] * 50 + [None])
+    texts = pl.Series("note", ["to bob@example.org"] * 50 + ["nothing"] * 50 + [None])
     (column,) = scanner.scan([texts], TEXT)
-    assert scanner.hits == {"email": 50}
+    assert scanner.hits == {("note", "email"): 50}
     assert column.to_list() == ["to [email]"] * 50 + ["nothing"] * 50 + [None]
 
 
