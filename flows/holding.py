@@ -22,6 +22,7 @@ from flows.wiring import Runtime
 from tasks.errors import AlreadyExistsError, NotFoundError, StoreRefusedError, UsageError
 from tasks.evidence import paths
 from tasks.evidence.canonical import canonical_json
+from tasks.evidence.entry import sealed_objects
 from tasks.evidence.tiles import TileReader
 from tasks.export.files import whole_file
 from tasks.storage.protocol import ObjectStore
@@ -138,7 +139,7 @@ def covered(
     logs: set[str] = set()
     proofs = cache(partial(_Proofs, store))
     for shard, index, entry, files in _matching(catalog, scope, sizes, start or {}):
-        named = [*files, *entry["quarantine"], entry["ledger"], entry["gate"], entry["contract"]]
+        named = sealed_objects({**entry, "files": files})
         versions.update((facts["path"], facts["version_id"]) for facts in named)
         logs.update(proofs(shard).of(index))
     return versions | set(_versions(store, logs))

@@ -243,6 +243,7 @@ def _seal(
             retain_until=until,
             sealed_at=now,
             software=runtime.software,
+            note_places=runtime.keyring.note_places,
         )
         return BatchReceipt.of(year, hand_over(runtime, catalog, year, planned, body), batch)
     sealed = seal(
@@ -256,5 +257,6 @@ def _seal(
         retention=Retention(until, log_until(runtime)),
         sealed_at=now,
         software=runtime.software,
+        note_places=runtime.keyring.note_places,
     )
     return BatchReceipt.of(year, sealed, batch)

@@ -145,7 +145,7 @@ def _check_end(
     for (path, version_id), moment in wanted.items():
         info = runtime.store.head(path, version_id)
         later = later or info.retain_until is None or info.retain_until < moment
-        personal = path.startswith((paths.DATA_PREFIX, paths.QUARANTINE_PREFIX))
+        personal = path.startswith((paths.DATA_PREFIX, paths.QUARANTINE_PREFIX, paths.IDENTITIES_PREFIX))
         if maximum is not None and personal and end > info.modified + timedelta(days=maximum):
             raise UsageError(
                 f"{path} was sealed at {_instant(info.modified)} and may be kept {maximum} days at most",

@@ -33,7 +33,7 @@ from tasks.errors import (
 )
 from tasks.evidence import merkle, paths
 from tasks.evidence.checkpoint import Checkpoint, parse_checkpoint
-from tasks.evidence.entry import SealEntry, parse_entry
+from tasks.evidence.entry import SealEntry, parse_entry, sealed_objects
 from tasks.evidence.note import NoteSigner, NoteVerifier
 from tasks.keyring import Keyring
 from tasks.log import reader
@@ -242,7 +242,7 @@ def _check_locks(store: ObjectStore, manifest: Manifest) -> None:
     if not store.worm:
         return
     until = _moment(manifest.body["retain_until"])
-    for facts in _named(manifest.body):
+    for facts in sealed_objects(manifest.body):
         path, version = facts["path"], facts["version_id"]
         try:
             locked = store.head(path, version).retain_until if version else None
@@ -306,10 +306,6 @@ def _inbox(runtime: Runtime) -> Iterator[str]:
 def _read(store: ObjectStore, path: str) -> bytes:
     """The note; one byte beyond the limit is enough to be refused."""
     return store.read_range(path, 0, MAX_MANIFEST_BYTES + 1)
-
-
-def _named(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [body["contract"], body["gate"], body["ledger"], *body["files"], *body["quarantine"]]
 
 
 def _sealed(store: ObjectStore, year: int, tail: Tail, body: Mapping[str, Any]) -> SealedBatch:

@@ -13,6 +13,7 @@ from tasks.evidence.reasons import MALFORMED_PATH, MALFORMED_RECORD_ID, failure
 
 DATA_PREFIX: Final = "data/"
 QUARANTINE_PREFIX: Final = "quarantine/"
+IDENTITIES_PREFIX: Final = "identities/"
 LEDGER_PREFIX: Final = "ledger/"
 GATE_PREFIX: Final = "gate/"
 CONTRACTS_PREFIX: Final = "contracts/"
@@ -21,6 +22,7 @@ CUSTODY_PREFIX: Final = "custody/"
 CATALOG_PREFIX: Final = "catalog/"
 LOG_PREFIX: Final = "log/"
 INBOX_PREFIX: Final = "inbox/"
+PUBLIC_PREFIX: Final = "public/"
 
 _RECORD_ID: Final = re.compile(r"([0-9a-f]{32})-(0|[1-9][0-9]{0,14})")
 _NUMBERED: Final = re.compile(
@@ -121,9 +123,19 @@ def data_file(source: str, event_date: str, sha256: str) -> str:
     return f"{DATA_PREFIX}source={source}/event_date={event_date}/{sha256}.parquet"
 
 
+def public_file(source: str, event_date: str, sha256: str) -> str:
+    """The public part of the data file with that SHA-256; never in a store, only in what is handed out."""
+    return f"{PUBLIC_PREFIX}source={source}/event_date={event_date}/{sha256}.parquet"
+
+
 def quarantine_file(source: str, sha256: str) -> str:
     """A Parquet file of lines set aside."""
     return f"{QUARANTINE_PREFIX}source={source}/{sha256}.parquet"
+
+
+def identities_file(source: str, sha256: str) -> str:
+    """A Parquet file of encrypted identities."""
+    return f"{IDENTITIES_PREFIX}source={source}/{sha256}.parquet"
 
 
 def ledger(source: str, sha256: str) -> str:

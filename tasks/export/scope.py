@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from tasks.errors import NotFoundError
-from tasks.evidence.entry import SealEntry, parse_entry
+from tasks.evidence.entry import SealEntry, parse_entry, sealed_objects
 from tasks.export.log import SignedLog
 
 
@@ -27,8 +27,7 @@ class Batch:
 
     def objects(self) -> list[Mapping[str, Any]]:
         """What the entry says of each object that it names."""
-        entry = self.entry
-        return [*entry["files"], *entry["quarantine"], entry["ledger"], entry["gate"], entry["contract"]]
+        return sealed_objects(self.entry)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-from tasks.batch import DROP, LINE, TIME, LedgerDrop, RedactedBatch
+from tasks.batch import DROP, LINE, TIME, LedgerDrop, RedactedBatch, RowSubjects
 from tasks.contracts.model import Contract
 from tasks.evidence import merkle, paths
 from tasks.evidence.canonical import canonical_json
@@ -35,15 +35,34 @@ class PlannedObject:
 
 @dataclass(frozen=True, slots=True)
 class BatchObjects:
-    """Everything that a seal entry names, in the order in which it is written."""
+    """Everything that a seal entry names, in the order in which it is written.
+
+    Attributes:
+        personal: columns of the personal group.
+        places: by path of a data file, then by subject id: how many of its rows are about that person. Not sealed.
+        sums: the entry's.
+    """
 
     files: tuple[PlannedObject, ...]
     quarantine: tuple[PlannedObject, ...]
+    identities: tuple[PlannedObject, ...]
     ledger: PlannedObject
     gate: PlannedObject
     contract: PlannedObject
     personal: tuple[str, ...]
+    places: Mapping[str, Mapping[str, int]]
     sums: Mapping[str, int]
+
+    def all(self) -> tuple[PlannedObject, ...]:
+        """The objects in that order."""
+        return (
+            *self.files,
+            *self.quarantine,
+            *self.identities,
+            self.ledger,
+            self.gate,
+            self.contract,
+        )
 
 
 def build_objects(batch: RedactedBatch, contract: Contract, salt_key: bytes) -> BatchObjects:
@@ -56,8 +75,9 @@ def build_objects(batch: RedactedBatch, contract: Contract, salt_key: bytes) -> 
     """
     seeds = _Seeds(salt_key, batch, contract)
     personal = tuple(name for name in contract.personal_columns if name in batch.frame.columns)
-    files, ranges = _data_files(batch, personal, seeds)
-    quarantine = _quarantine_files(batch, seeds)
+    files, ranges, places = _data_files(batch, personal, seeds)
+    quarantine = _side_files(batch, batch.set_aside, "quarantine", paths.quarantine_file, seeds)
+    identities = _side_files(batch, batch.identities, "identities", paths.identities_file, seeds)
     ledger = _ledger(batch, ranges, seeds)
     gate_sha = hashlib.sha256(batch.gate.result).hexdigest()
     gate = PlannedObject(
@@ -76,7 +96,7 @@ def build_objects(batch: RedactedBatch, contract: Contract, salt_key: bytes) -> 
         {"sha256": contract.sha256, "version": contract.version},
     )
     sums = _sums(batch.drops)
-    return BatchObjects(tuple(files), tuple(quarantine), ledger, gate, document, personal, sums)
+    return BatchObjects(tuple(files), quarantine, identities, ledger, gate, document, personal, places, sums)
 
 
 class _Seeds:
@@ -97,10 +117,11 @@ class _Seeds:
 
 def _data_files(
     batch: RedactedBatch, personal: tuple[str, ...], seeds: _Seeds
-) -> tuple[list[PlannedObject], dict[int, list[list[int]]]]:
+) -> tuple[list[PlannedObject], dict[int, list[list[int]]], dict[str, dict[str, int]]]:
     planned: list[PlannedObject] = []
     ranges: dict[int, list[list[int]]] = {}
-    for date, part, frame in _partitions(batch.frame):
+    places: dict[str, dict[str, int]] = {}
+    for date, part, frame, subjects in _partitions(batch):
         role = f"data/{date}/{part}"
         group = PersonalGroup(personal, seeds.of(f"personal/{role}")) if personal else None
         file = sealed_file(frame, seeds.of(role), group)
@@ -112,18 +133,27 @@ def _data_files(
             "min_time": int(times.min()),  # type: ignore[arg-type]
             "max_time": int(times.max()),  # type: ignore[arg-type]
         }
-        planned.append(PlannedObject(paths.data_file(batch.source, date, file.sha256), file.data, facts))
-    return planned, ranges
+        path = paths.data_file(batch.source, date, file.sha256)
+        planned.append(PlannedObject(path, file.data, facts))
+        if subjects:
+            places[path] = subjects
+    return planned, ranges, places
 
 
-def _partitions(frame: pl.DataFrame) -> Iterator[tuple[str, int, pl.DataFrame]]:
-    if frame.is_empty():
+def _partitions(batch: RedactedBatch) -> Iterator[tuple[str, int, pl.DataFrame, dict[str, int]]]:
+    """Date, part, rows, and how many rows each person has, of each data file."""
+    if batch.frame.is_empty():
         return
-    dated = frame.with_columns(pl.col(TIME).dt.date().alias("__date"))
-    for (date,), rows in sorted(dated.partition_by("__date", as_dict=True, maintain_order=True).items()):
-        rows = rows.drop("__date")
+    persons = batch.subjects or RowSubjects(
+        (), pl.repeat(None, batch.frame.height, dtype=pl.UInt32, eager=True)
+    )
+    marked = batch.frame.with_columns(pl.col(TIME).dt.date().alias("__date"), persons.rows.alias("__subject"))
+    for (date,), rows in sorted(marked.partition_by("__date", as_dict=True, maintain_order=True).items()):
         for part, start in enumerate(range(0, rows.height, MAX_ROWS_PER_FILE)):
-            yield str(date), part, rows.slice(start, MAX_ROWS_PER_FILE)
+            file = rows.slice(start, MAX_ROWS_PER_FILE)
+            counts = file["__subject"].drop_nulls().value_counts(sort=False, name="rows").iter_rows()
+            subjects = {persons.ids[code]: count for code, count in counts}
+            yield str(date), part, file.drop("__date", "__subject"), subjects
 
 
 def _segments(frame: pl.DataFrame) -> list[tuple[int, int, int]]:
@@ -137,11 +167,17 @@ def _segments(frame: pl.DataFrame) -> list[tuple[int, int, int]]:
     return [(int(d), int(f), int(c)) for d, f, c in runs.iter_rows()]
 
 
-def _quarantine_files(batch: RedactedBatch, seeds: _Seeds) -> list[PlannedObject]:
-    if batch.set_aside.is_empty():
-        return []
-    file = sealed_file(batch.set_aside, seeds.of("quarantine"))
-    return [PlannedObject(paths.quarantine_file(batch.source, file.sha256), file.data, _file_facts(file))]
+def _side_files(
+    batch: RedactedBatch,
+    rows: pl.DataFrame | None,
+    role: str,
+    path: Callable[[str, str], str],
+    seeds: _Seeds,
+) -> tuple[PlannedObject, ...]:
+    if rows is None or rows.is_empty():
+        return ()
+    file = sealed_file(rows, seeds.of(role))
+    return (PlannedObject(path(batch.source, file.sha256), file.data, _file_facts(file)),)
 
 
 def _file_facts(file: SealedFile) -> dict[str, Any]:

@@ -21,6 +21,9 @@ from tasks.storage.protocol import ObjectStore
 FORMAT = "indelible/1"
 
 
+NotePlaces = Callable[[str, Mapping[str, Mapping[str, int]]], None]
+
+
 class OvertakenError(IndelibleError):
     """Another runner sealed drops of this source first: what is new must be decided again."""
 
@@ -70,6 +73,7 @@ def seal(
     retention: Retention,
     sealed_at: datetime,
     software: str,
+    note_places: NotePlaces | None = None,
 ) -> SealedBatch:
     """Store a batch and commit it.
 
@@ -85,6 +89,7 @@ def seal(
         retention: lock dates.
         sealed_at: the store's time.
         software: name and version, for the record.
+        note_places: writes down where persons occur, see `Keyring.note_places`.
 
     Raises:
         OvertakenError: the source has grown; plan again.
@@ -99,6 +104,7 @@ def seal(
         retain_until=retention.data,
         sealed_at=sealed_at,
         software=software,
+        note_places=note_places,
     )
     return commit(store, year, body, locate=locate, planned_seq=planned_seq, retain_until=retention.log)
 
@@ -112,8 +118,9 @@ def store_batch(
     retain_until: datetime,
     sealed_at: datetime,
     software: str,
+    note_places: NotePlaces | None = None,
 ) -> dict[str, Any]:
-    """Store a batch's objects; nothing is sealed yet.
+    """Store a batch's objects, and note where persons occur in them; nothing is sealed yet.
 
     Returns:
         The seal entry's body: all but its place in the source's chain.
@@ -124,15 +131,29 @@ def store_batch(
     objects = build_objects(batch, contract, salt_key)
     # Refuse what cannot be committed before anything is locked for years.
     draft = _entry(
-        objects, batch, dict.fromkeys(_paths(objects), "v" * 40), retain_until, sealed_at, software
+        objects,
+        batch,
+        {planned.path: "v" * 40 for planned in objects.all()},
+        retain_until,
+        sealed_at,
+        software,
     )
     if len(canonical_json(draft | {"previous": None, "source_seq": 0})) > MAX_ENTRY_BYTES - 512:
         raise EntryTooLargeError("the batch spans more files than one log entry can name")
-    versions = {
-        planned.path: _store(store, planned, retain_until)
-        for planned in (*objects.files, *objects.quarantine, objects.ledger, objects.gate, objects.contract)
-    }
+    if objects.places:
+        _note(batch.source, objects.places, note_places)
+    versions = {planned.path: _store(store, planned, retain_until) for planned in objects.all()}
     return _entry(objects, batch, versions, retain_until, sealed_at, software)
+
+
+def _note(source: str, places: Mapping[str, Mapping[str, int]], note_places: NotePlaces | None) -> None:
+    """Before anything is stored: a person whose places are not known could not be erased."""
+    if note_places is None:
+        raise IndelibleError(
+            f"rows of {source} are about persons, and nobody notes where",
+            next_step="Pass the keyring's note_places to seal.",
+        )
+    note_places(source, places)
 
 
 def commit(
@@ -170,12 +191,6 @@ def check_not_overtaken(position: Position, planned_seq: int, source: str) -> No
     """Refuse to seal what was planned before the source grew."""
     if position.source_seq != planned_seq:
         raise OvertakenError(f"another runner sealed drops of {source} first")
-
-
-def _paths(objects: BatchObjects) -> list[str]:
-    return [
-        p.path for p in (*objects.files, *objects.quarantine, objects.ledger, objects.gate, objects.contract)
-    ]
 
 
 def _store(store: ObjectStore, planned: PlannedObject, retain_until: datetime) -> str:
@@ -217,6 +232,7 @@ def _entry(
         "files": [named(p) for p in objects.files],
         "format": FORMAT,
         "gate": named(objects.gate),
+        "identities": [named(p) for p in objects.identities],
         "keys": list(batch.keys),
         "leaf": LEAF_FORMAT,
         "ledger": named(objects.ledger),

@@ -19,6 +19,7 @@ Bucket = Literal["store", "landing"]
 DELIVERED: Final = (
     paths.DATA_PREFIX,
     paths.QUARANTINE_PREFIX,
+    paths.IDENTITIES_PREFIX,
     paths.LEDGER_PREFIX,
     paths.GATE_PREFIX,
     paths.CONTRACTS_PREFIX,

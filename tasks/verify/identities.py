@@ -39,9 +39,7 @@ def check_identities(tree: Tree, facts: Mapping[str, Any], *, rows: bool) -> Non
         _check_columns(file)
         _check_order(tree, file, facts)
         salted = salting(file, SealedTable(None, facts), findings)
-        if salted is not None and not leads_to(
-            facts["root"], data, salted, plain_leaves, lambda _: None
-        ):
+        if salted is not None and not leads_to(facts["root"], data, salted, plain_leaves, lambda _: None):
             sentence = "The rows do not hash to the root in the entry, although the bytes are as named there."
             findings.changed(reasons.FILE_ROOT, path, sentence)
     except UnreadableError as error:

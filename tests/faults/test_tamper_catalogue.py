@@ -17,6 +17,7 @@ from tasks.evidence import merkle, paths
 from tasks.evidence import reasons as evidence_reasons
 from tasks.evidence.canonical import canonical_json
 from tasks.evidence.tiles import make_bundle
+from tasks.leaves import parquet_leaves
 from tasks.verify import Finding, Verdict, reasons, verify
 from tests.support.sealed_tree import (
     DATA_SCHEMA,
@@ -64,6 +65,7 @@ def test_attack_is_caught_and_its_object_named(
     )
     assert report.ok == (verdict not in (Verdict.CHANGED, Verdict.MISSING))
     assert all(_is_complete(finding) for finding in report.findings)
+    assert verify(tree, trusted, hasher=parquet_leaves) == report, "the operator's command says something else"
 
 
 def test_the_tree_that_nobody_touched_holds() -> None:

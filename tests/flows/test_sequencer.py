@@ -246,6 +246,8 @@ def test_a_source_that_the_sequencer_does_not_have_is_refused(place: Place) -> N
             file["path"] = paths.data_file("other", file["event_date"], file["sha256"])
         for file in body["quarantine"]:
             file["path"] = paths.quarantine_file("other", file["sha256"])
+        for file in body["identities"]:
+            file["path"] = paths.identities_file("other", file["sha256"])
 
     assert place.refusal(place.altered(note, change)) == "manifest-contract"
 

@@ -47,6 +47,16 @@ def seal_entry(*, root: str = DIGEST, rows: int = 1) -> SealEntry:
             "success": True,
             "version_id": "",
         },
+        "identities": [
+            {
+                "bytes": 99,
+                "path": paths.identities_file(source, DIGEST),
+                "root": DIGEST,
+                "rows": 2,
+                "sha256": DIGEST,
+                "version_id": "",
+            }
+        ],
         "keys": ["pseudonym/2026-11"],
         "leaf": "jcs-salted/2",
         "ledger": {

@@ -59,6 +59,8 @@ QUARANTINE_SCHEMA = pa.schema(
 
 PERSONAL = ("_extra", "_offset", "actor")
 
+IDENTITIES_SCHEMA = pa.schema([(name, pa.string()) for name in ("pseudonym", "field", "kid", "ciphertext")])
+
 Row = dict[str, Any]
 Hashes = list[bytes]
 
@@ -116,6 +118,7 @@ class Batch:
     aside: list[Row]
     drops: list[dict[str, Any]]
     seed: bytes
+    identities: list[Row] = field(default_factory=list)
 
 
 def example_batch(source: str, number: int, drops: int = 2, lines: int = 9) -> Batch:
@@ -139,7 +142,7 @@ def example_batch(source: str, number: int, drops: int = 2, lines: int = 9) -> B
         }
         ledger.append(_ledger_drop(source, number, drop, lines, count, first, len(data) - first))
     seed = hashlib.sha256(f"{source}/{number}".encode()).digest()
-    return Batch(source, data, aside, ledger, seed)
+    return Batch(source, data, aside, ledger, seed, _identities(number))
 
 
 def _record(source: str, number: int, drop: int, line: int) -> Row:
@@ -151,6 +154,15 @@ def _record(source: str, number: int, drop: int, line: int) -> Row:
         "_time": DAY_US + 1_000_000 * (1000 * number + 100 * drop + line),
         "_extra": '{"x":1.5}' if line % 4 == 0 else None,
     }
+
+
+def _identities(number: int) -> list[Row]:
+    """Two encrypted actors; the first batch of a tree has none."""
+    pseudonyms = [f"s_{digit * 32}" for digit in "1a"] if number else []
+    return [
+        {"pseudonym": name, "field": "actor", "kid": f"subject/{number:032x}", "ciphertext": "AAAA"}
+        for name in pseudonyms
+    ]
 
 
 def _set_aside(outcome: str) -> Row:
@@ -227,6 +239,7 @@ class SealedTree:
             "leaf": "jcs-salted/2",
             "ledger": self.ledger(source, [canonical_json(drop) for drop in batch.drops]),
             "personal": list(PERSONAL),
+            "identities": [self._identities_file(batch)] if batch.identities else [],
             "quarantine": [self._quarantine_file(batch)] if batch.aside else [],
             "retain_until": "2033-11-24T00:00:00Z",
             "sealed_at": SEALED_AT,
@@ -357,6 +370,14 @@ class SealedTree:
             "root": merkle.root(leaf_hashes(batch.aside, batch.seed)).hex(),
             "rows": len(batch.aside),
             **self.put(data, lambda s: paths.quarantine_file(batch.source, s)),
+        }
+
+    def _identities_file(self, batch: Batch) -> dict[str, Any]:
+        data = parquet(batch.identities, IDENTITIES_SCHEMA, batch.seed)
+        return {
+            "root": merkle.root(leaf_hashes(batch.identities, batch.seed)).hex(),
+            "rows": len(batch.identities),
+            **self.put(data, lambda s: paths.identities_file(batch.source, s)),
         }
 
     def _put(self, data: bytes, path: Callable[[str], str]) -> dict[str, Any]:

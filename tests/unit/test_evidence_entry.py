@@ -93,6 +93,8 @@ def test_what_is_no_known_entry_is_refused(entry: Any) -> None:
         ("files.0.event_date", "2026-11-02"),
         ("files.0.version_id", None),
         ("quarantine.0.path", "data/x"),
+        ("identities", ...),
+        ("identities.0.path", "data/x"),
         ("ledger.path", "ledger/x"),
         ("gate.path", "gate/x"),
         ("contract.path", "contracts/x"),

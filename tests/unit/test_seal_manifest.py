@@ -30,6 +30,7 @@ BODY: dict[str, Any] = {
         "bytes": 2, "held": False, "path": f"gate/source=app/{SHA}.json", "sha256": SHA, "success": True,
         "version_id": "v",
     },
+    "identities": [],
     "keys": [],
     "leaf": "jcs-salted/2",
     "ledger": {

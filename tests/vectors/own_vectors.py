@@ -21,6 +21,7 @@ from tasks.evidence.rows import WITHHELD, salts, withhold
 from tests.support.sealed_tree import (
     DATA_SCHEMA,
     DAY_US,
+    IDENTITIES_SCHEMA,
     PERSONAL,
     QUARANTINE_SCHEMA,
     YEAR,
@@ -67,6 +68,14 @@ class _Tree(SealedTree):
             "root": merkle.root(leaf_hashes(batch.aside, batch.seed)).hex(),
             "rows": len(batch.aside),
             **self.put(data, lambda s: paths.quarantine_file(batch.source, s)),
+        }
+
+    def _identities_file(self, batch: Batch) -> dict[str, Any]:
+        data = _parquet(batch, "identities")
+        return {
+            "root": merkle.root(leaf_hashes(batch.identities, batch.seed)).hex(),
+            "rows": len(batch.identities),
+            **self.put(data, lambda s: paths.identities_file(batch.source, s)),
         }
 
 
@@ -123,13 +132,18 @@ def _batch(number: int, rows: int) -> Batch:
         "quarantined": 1, "raw_bytes": 100, "raw_sha256": digest, "rows": [[0, 0, rows]], "sha256": digest,
         "version_id": None,
     }  # fmt: skip
-    return Batch("gateway", data, aside, [drop], _seed(f"salts {number}"))
+    identities = [
+        {"pseudonym": f"s_{digit * 32}", "field": "actor", "kid": "pseudonym/2026-11", "ciphertext": "AAAA"}
+        for digit in ("01" if number == 0 else "")
+    ]
+    return Batch("gateway", data, aside, [drop], _seed(f"salts {number}"), identities)
 
 
 def _files(batch: Batch) -> list[dict[str, Any]]:
     return [
         _file("data", batch.data, batch.seed, PERSONAL),
         _file("quarantine", batch.aside, batch.seed, ()),
+        *([_file("identities", batch.identities, batch.seed, ())] if batch.identities else []),
     ]
 
 
@@ -169,7 +183,11 @@ def _entry(tree: SealedTree, index: int) -> dict[str, Any]:
 def _parquet(batch: Batch, kind: str) -> bytes:
     file = DATA / f"{kind}-{len(batch.data)}.parquet"
     if not file.exists():
-        rows, schema = (batch.data, DATA_SCHEMA) if kind == "data" else (batch.aside, QUARANTINE_SCHEMA)
+        rows, schema = {
+            "data": (batch.data, DATA_SCHEMA),
+            "quarantine": (batch.aside, QUARANTINE_SCHEMA),
+            "identities": (batch.identities, IDENTITIES_SCHEMA),
+        }[kind]
         file.write_bytes(parquet(rows, schema, batch.seed))
     return file.read_bytes()
 
