@@ -114,7 +114,8 @@ class KeyTableSettings(_Section):
     """Where keys of months and persons lie, and which key wraps them. Neither may lie in the store."""
 
     url: SecretStr | None = Field(
-        default=None, description="`postgresql+psycopg://user@host/database`; default: SQLite in `state`"
+        default=None,
+        description="`postgresql+psycopg://user@host/database`; default: SQLite beside the keyring",
     )
     kek: Literal["file", "transit", "aws-kms"] = Field(
         default="file", description="who wraps: files beside the keyring, [keys.transit] or [keys.aws_kms]"

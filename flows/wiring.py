@@ -160,7 +160,7 @@ def open_key_table(settings: Settings, index_key: bytes) -> KeyTable:
     """The key table of the settings; its database is made on first use."""
     from tasks.subjects import KeyTable, open_database
 
-    url = _secret(settings.key_table.url) or f"sqlite:///{settings.state / 'key-table.db'}"
+    url = _secret(settings.key_table.url) or f"sqlite:///{settings.key_directory / 'table.db'}"
     return KeyTable(open_database(url), _key_encryption_key(settings), index_key)
 
 

@@ -79,7 +79,7 @@ class FileKeyring:
 
     def secret(self, purpose: Purpose, epoch: str = "") -> bytes:
         """The 32-byte key of a purpose and an epoch; see `Keyring.secret`."""
-        if epoch and self._erasable is not None:
+        if epoch:
             return self._table.month_key(purpose, epoch)
         info = (_INFO + self.key_id(purpose, epoch)).encode()
         return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(self._root)

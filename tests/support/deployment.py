@@ -7,7 +7,6 @@ from typing import Any
 
 from flows import wiring
 from flows.settings import Settings
-from tasks.keyring import FileKeyring
 from tasks.storage.protocol import ObjectStore
 
 
@@ -24,6 +23,4 @@ def deployment(
     """
     places = landing if landing and "uris" in landing else {"uris": landing or {}}
     values = {"state": state, "landing": places, "log": {"origin": "audit.example/test"}, **settings}
-    return wiring.build(
-        Settings.model_validate(values), store=store, keyring=FileKeyring.create(state / "keys")
-    )
+    return wiring.build(Settings.model_validate(values), store=store)

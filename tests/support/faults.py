@@ -29,7 +29,6 @@ from flows import evidence, pipeline, wiring
 from flows.settings import Settings
 from tasks.contracts.model import Contract
 from tasks.errors import AlreadyExistsError, StoreUnavailableError
-from tasks.keyring import FileKeyring
 from tasks.storage.local import LocalStore
 from tasks.storage.protocol import ObjectInfo, ObjectStore
 from tasks.verify import reasons
@@ -182,9 +181,7 @@ def small_runtime(place: ObjectStore, base: Path, landing: Path, **sections: Any
         "limits": {"clock_difference_s": 10**9},  # tests set the store's clock
         **sections,
     }
-    return wiring.build(
-        Settings.model_validate(values), store=place, keyring=FileKeyring.create(base / "keys")
-    )
+    return wiring.build(Settings.model_validate(values), store=place)
 
 
 def seal_entries(store: ObjectStore) -> list[dict[str, Any]]:

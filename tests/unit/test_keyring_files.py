@@ -33,19 +33,21 @@ def test_creating_again_keeps_every_key(tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_keys_differ_by_purpose_and_epoch(tmp_path: Path) -> None:
+def test_keys_differ_by_purpose(tmp_path: Path) -> None:
     keyring = FileKeyring.create(tmp_path)
-    keys = {
-        keyring.secret("pseudonym", "2026-11"),
-        keyring.secret("pseudonym", "2026-12"),
-        keyring.secret("quarantine", "2026-11"),
-        keyring.secret("fingerprint"),
-        keyring.secret("salt"),
-    }
-    assert len(keys) == 5
+    keys = {keyring.secret("fingerprint"), keyring.secret("salt"), keyring.secret("index")}
+    assert len(keys) == 3
     assert {len(key) for key in keys} == {KEY_BYTES}
     assert keyring.key_id("pseudonym", "2026-11") == "pseudonym/2026-11"
     assert keyring.key_id("salt") == "salt"
+
+
+def test_keys_of_months_and_persons_are_not_derived(tmp_path: Path) -> None:
+    keyring = FileKeyring.create(tmp_path)
+    with pytest.raises(KeyUnavailableError, match="no key table"):
+        keyring.secret("pseudonym", "2026-11")
+    with pytest.raises(KeyUnavailableError, match="no key table"):
+        keyring.subject_keys(["ada@example.org"])
 
 
 def test_derivation_is_hkdf_of_the_root(tmp_path: Path) -> None:
@@ -54,8 +56,8 @@ def test_derivation_is_hkdf_of_the_root(tmp_path: Path) -> None:
 
     keyring = FileKeyring.create(tmp_path, random_bytes=lambda size: b"\x07" * size)
     extracted = hmac.digest(b"\0" * 32, b"\x07" * 32, hashlib.sha256)
-    expanded = hmac.digest(extracted, b"indelible/1/pseudonym/2026-11\x01", hashlib.sha256)
-    assert keyring.secret("pseudonym", "2026-11") == expanded
+    expanded = hmac.digest(extracted, b"indelible/1/fingerprint\x01", hashlib.sha256)
+    assert keyring.secret("fingerprint") == expanded
 
 
 @pytest.mark.parametrize("name", ["root.key", SIGNING])
