@@ -46,7 +46,7 @@ def append_unless(
 
 def append_made(
     runtime: Runtime, catalog: Catalog, kind: str, make: Callable[[int], Mapping[str, Any] | None]
-) -> tuple[int, int] | None:
+) -> tuple[tuple[int, int], Mapping[str, Any]] | None:
     """As `append_entry`, with a body that says something of the log as it is just before.
 
     Args:
@@ -56,7 +56,7 @@ def append_made(
         make: log in which the entry will stand -> its body; None when there is nothing to seal any more.
 
     Returns:
-        Shard and index, or None.
+        Shard and index, and the body; or None.
     """
     while True:
         year = current_shard(runtime)
@@ -65,7 +65,7 @@ def append_made(
         if body is None:
             return None
         if (place := _try_append(runtime, catalog, kind, body)) is not None:
-            return place
+            return place, body
 
 
 def _try_append(

@@ -48,6 +48,10 @@ COMMANDS = {
     "metrics": ("metrics:app", "Metrics for Prometheus, computed from the sealed log and from live state."),
     "retention": ("retention:app", "See what would be locked and until when; extend locks."),
     "store": ("store:app", "Find out whether the store keeps what it promises."),
+    "completeness": (
+        "completeness:app",
+        "Find out whether everything came and is sealed; seal silence, and explain gaps.",
+    ),
     "custody": ("custody:app", "Compare what is sealed with what AWS signed: CloudTrail's digest files."),
     "sequencer": ("sequencer:app", "Seal what workers hand over."),
     "witness": ("witness:app", "Cosign checkpoints of logs that others run (C2SP tlog-witness)."),

@@ -1,7 +1,7 @@
 """What the catalog knows about completeness: sealed drops by key, heartbeats, gaps, and when events were.
 
 Cost grows with the time that is asked about, not with the lake: of data files, one column of those of the
-days in question is read.
+days in question is read. A drop is taken to land no more than two days before the time in its name.
 """
 
 from __future__ import annotations
@@ -10,13 +10,10 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 from tasks.catalog.catalog import Catalog
 from tasks.evidence.completeness_entry import instant
-
-# A drop seldom lands before the time in its name, but clocks and time zones differ.
-_BEFORE: Final = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +40,31 @@ class Minute:
     last: int
 
 
-def sealed_drops(catalog: Catalog, source: str, keys: Sequence[str], since: datetime) -> list[SealedDrop]:
-    """Sealed drops that have one of the keys, and all that landed at or after a time, or little earlier."""
+def sealed_drops(
+    catalog: Catalog, source: str, keys: Sequence[str], since: datetime, until: datetime
+) -> list[SealedDrop]:
+    """Sealed drops that have one of the keys; and all that landed in a time, or name one of its days.
+
+    Args:
+        catalog: read up to the end of the log.
+        source: whose.
+        keys: of drops that are asked for whenever they came.
+        since: first moment.
+        until: end, not included.
+    """
     rows = catalog.connection.execute(
         "SELECT shard, entry, index, key, version_id, etag, landed_at, bytes, sha256, lines, accepted"
-        " FROM drops WHERE source = $1 AND (landed_at >= epoch_us($2::TIMESTAMPTZ)"
-        " OR key IN (SELECT unnest($3::VARCHAR[]))) ORDER BY shard, entry, index",
-        [source, since - _BEFORE, list(keys)],
+        " FROM drops WHERE source = $1 AND (key IN (SELECT unnest($2::VARCHAR[]))"
+        " OR landed_at >= epoch_us($3::TIMESTAMPTZ) AND landed_at < epoch_us($4::TIMESTAMPTZ)"
+        " OR landed_at >= epoch_us($3::TIMESTAMPTZ - INTERVAL 2 DAY) AND regexp_matches(key, $5))"
+        " ORDER BY shard, entry, index",
+        [
+            source,
+            list(keys),
+            since,
+            until,
+            "|".join(f"{day:%Y[-/]?%m[-/]?%d}" for day in _days(since, until)),
+        ],
     ).fetchall()
     return [SealedDrop((shard, entry, index), *rest) for shard, entry, index, *rest in rows]
 
@@ -96,19 +111,18 @@ def newest_seal(catalog: Catalog, shard: int, source: str) -> dict[str, Any] | N
     return {"entry": entry, "leaf": leaf, "source_seq": tail.source_seq - 1}
 
 
-def first_event_day(catalog: Catalog, source: str) -> date | None:
-    """The first day on which the source has sealed events."""
-    row = catalog.connection.execute(
-        "SELECT min(event_date) FROM files WHERE role = 'data' AND source = ?", [source]
-    ).fetchall()[0]
-    found: date | None = row[0]
+def first_event(catalog: Catalog, source: str) -> int | None:
+    """When the source's first sealed event was, in Unix microseconds."""
+    rows = catalog.connection.execute(
+        "SELECT min(min_time) FROM files WHERE role = 'data' AND source = ?", [source]
+    ).fetchall()
+    found: int | None = rows[0][0]
     return found
 
 
 def event_minutes(catalog: Catalog, source: str, since: datetime, until: datetime) -> list[Minute]:
     """Each minute with sealed events, in order."""
-    days = {since.date() + timedelta(days=n) for n in range((until.date() - since.date()).days + 1)}
-    rows = _count(catalog, source, days, timedelta(minutes=1))
+    rows = _count(catalog, source, _days(since, until), timedelta(minutes=1))
     first, last = (round(moment.timestamp() * 1e6) for moment in (since, until))
     return [Minute(count, start, end) for _, count, start, end in rows if start < last and end >= first]
 
@@ -117,6 +131,10 @@ def event_counts(catalog: Catalog, source: str, days: Iterable[date], length: ti
     """Events of the days by the beginning, in Unix microseconds, of the stretch of a length that they lie in."""
     step = length // timedelta(microseconds=1)
     return {slot * step: count for slot, count, _, _ in _count(catalog, source, days, length)}
+
+
+def _days(since: datetime, until: datetime) -> list[date]:
+    return [since.date() + timedelta(days=n) for n in range((until.date() - since.date()).days + 1)]
 
 
 def _count(

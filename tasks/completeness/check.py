@@ -41,6 +41,7 @@ class Observed:
         landed: its drops in the landing place now.
         sealed: its sealed drops, and all that share a key with one of its drops.
         beats: the heartbeats of `whole`.
+        began: when the source's first heartbeat begins; None without any.
         minutes: the minutes of `measured` with sealed events.
         counts: sealed events by interval, of `measured` and of what it is compared with.
     """
@@ -50,6 +51,7 @@ class Observed:
     landed: Sequence[Drop]
     sealed: SealedByKey
     beats: Sequence[Beat]
+    began: datetime | None
     minutes: Sequence[Minute]
     counts: Mapping[int, int]
 
@@ -120,7 +122,10 @@ def _landed(observed: Observed, rhythm: Rhythm, now: datetime, digest_of: Digest
 
 def _unmeasured(observed: Observed, rhythm: Rhythm) -> Iterator[Finding]:
     covered = (beat.interval.since for beat in observed.beats)
-    for stretch in due(observed.measured, rhythm.interval, covered):
+    # Nothing was promised before the first heartbeat.
+    since = max(observed.measured.since, observed.began or observed.measured.since)
+    whole = Interval(since, max(since, observed.measured.until))
+    for stretch in due(whole, rhythm.interval, covered):
         number = (stretch.until - stretch.since) // LENGTHS[rhythm.interval]
         plural = "" if number == 1 else "s"
         sentence = f"{number:,} {rhythm.interval}{plural} without a heartbeat."

@@ -16,6 +16,7 @@ from tasks import errors
 from tests.support.shared import REPO
 
 GROUPS = {
+    "completeness": {"approve", "check", "gaps", "heartbeat", "reconcile"},
     "custody": {"check"},
     "hold": {"list", "place", "release"},
     "key": {"compromise", "list", "revoke", "rotate"},
