@@ -112,7 +112,9 @@ _IPV6: Final = (
 )
 # `0.0.0.0/0` opens a network to the world and 127.0.0.0/8 stays on the host: nobody's, and evidence.
 _FIRST_OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1(?:[013-9][0-9]|2[0-689])|[1-9][0-9]?)"
-_IPV4: Final = rf"{_FIRST_OCTET}\.{OCTET}\.{OCTET}\.{OCTET}"
+_THREE_OCTETS: Final = rf"{_FIRST_OCTET}\.{OCTET}\.{OCTET}\."
+_LAST_OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9][0-9]?)"
+_IPV4: Final = rf"{_THREE_OCTETS}{OCTET}"
 # Not after a letter and `/` (`Chrome/120.0.0.0`), not after `rv:`; after a path segment it is an address.
 _BEFORE_IPV4: Final = (
     rf"((?:^|[^A-Za-z0-9./:%-]|(?:^|[^v\\]):|[^r]v:|(?:^|[^A-Za-z0-9)\\])/|/[A-Za-z0-9_-]{{1,32}}/"
@@ -126,6 +128,15 @@ _SLASH: Final = r"(?:\\?/|%(?:25)?2[Ff])"
 _GAP: Final = r"(?:[ +-]|%20)?"
 _GLUED: Final = rf"(?:{_ENCODED}|\\+u[0-9A-Fa-f]{{4}}|\\+[a-z]|(?-u:\b))"
 _LIKELY_LOGIN: Final = r"[A-Za-z]{2,32}[._][A-Za-z]{1,32}[0-9]{0,8}|[A-Za-z]{2,32}[0-9]{2,8}"
+
+# `10.0.0.0/16` names a network no closer than a cut address does, and says to whom something was opened.
+_NO_NETWORK: Final = r"($|[^0-9A-Za-z./]|\.(?:$|[^0-9])|/(?:$|[^0-9]|2[5-9]|[3-9][0-9]|[0-9]{3}))"
+_ENDING_IN_ZERO: Final = Detector(
+    "ip",
+    r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.0",
+    rf"{_BEFORE_IPV4}{_THREE_OCTETS}0(?:-{_IPV4})?{_NO_NETWORK}",
+    "${1}[ip]${2}",
+)
 
 # Personal data by its form.
 PERSONAL: Final = (
@@ -166,9 +177,11 @@ PERSONAL: Final = (
     Detector(
         "ip",
         r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]",
-        rf"{_BEFORE_IPV4}{_IPV4}(?:-{_IPV4})?(?-u:\b)",
+        rf"{_BEFORE_IPV4}{_THREE_OCTETS}{_LAST_OCTET}(?:-{_IPV4})?(?-u:\b)",
         "${1}[ip]",
     ),
+    # Twice, since a match takes along the separator before the next address.
+    *(_ENDING_IN_ZERO,) * 2,
     Detector(
         "ip",
         "ip-|ec2-",
