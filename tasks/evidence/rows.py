@@ -103,8 +103,10 @@ def withhold_columns(
     Raises:
         VerificationError: `unrepresentable-value`.
     """
-    if WITHHELD in columns or not personal or not set(personal) <= columns.keys():
-        raise failure(UNREPRESENTABLE_VALUE, f"a personal column is not there, or one is named {WITHHELD}")
+    if not {SALT, WITHHELD}.isdisjoint(columns) or not personal or not set(personal) <= columns.keys():
+        raise failure(
+            UNREPRESENTABLE_VALUE, f"a personal column is not there, or one is named {SALT} or {WITHHELD}"
+        )
     group = {name: columns[name] for name in personal}
     rest = {name: values for name, values in columns.items() if name not in personal}
     hashes = [

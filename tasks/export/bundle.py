@@ -90,7 +90,7 @@ def export_bundle(
     ]
     members.append(Member.of(MANIFEST, _manifest(scope, store.uri, members)))
     with whole_file(target) as file:
-        write_zip(file, _counting(members, progress))
+        write_zip(file, _counting(sorted(members, key=lambda m: m.path), progress))
         size = file.tell()
     return Exported(scope, facts, len(members), size)
 

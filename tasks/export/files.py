@@ -42,12 +42,12 @@ class Member:
 
 
 def write_zip(target: IO[bytes], members: Iterable[Member]) -> None:
-    """Write an archive: members sorted by name, one fixed time stamp, nothing compressed.
+    """Write an archive: members in the order given, one fixed time stamp, nothing compressed.
 
     Parquet is compressed already, and a compressor's output would tie the archive's bytes to its version.
     """
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for member in sorted(members, key=lambda m: m.path):
+        for member in members:
             info = zipfile.ZipInfo(member.path, _EPOCH)
             info.create_system, info.external_attr = _UNIX, _READABLE
             archive.writestr(info, member.load())

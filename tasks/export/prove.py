@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from tasks.errors import NotFoundError
+from tasks.errors import NotFoundError, UsageError
 from tasks.evidence.entry import SealEntry, parse_entry
 from tasks.evidence.paths import RecordId, parse_record_id
 from tasks.evidence.policy import NO_QUORUM, Policy
-from tasks.evidence.proof import RecordProof, build, check
+from tasks.evidence.proof import RecordProof, build, check, parse
 from tasks.export.log import SignedLog, VerifiersOf, open_log
 from tasks.export.rows import read_row
 from tasks.log import reader
@@ -37,6 +37,20 @@ class ProvenRecord:
     size: int
     sealed_at: str
     vkey: str
+
+    def withhold(self) -> ProvenRecord:
+        """The same without the person.
+
+        Raises:
+            UsageError: its batch was sealed without a personal group.
+        """
+        proof = parse(self.data).withhold()
+        if not proof.is_withheld:
+            raise UsageError(
+                f"record {self.record_id} was sealed without a personal group, so nothing can be withheld",
+                next_step="Prove it without --withhold-personal, and hand it only to who may see all of it.",
+            )
+        return replace(self, data=build(proof), record=proof.record)
 
 
 @dataclass(frozen=True, slots=True)

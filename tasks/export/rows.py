@@ -59,22 +59,22 @@ def read_row(store: ObjectStore, facts: DataFile, personal: Sequence[str], row: 
         metadata = file.metadata.metadata or {}
         rows = _row_group(file, group, facts)
     except (pa.ArrowException, OSError, ValueError, pl.exceptions.PolarsError) as error:
-        raise _mismatch(facts, "it cannot be read as Parquet") from error
-    subtrees = _metadata_hashes(metadata, SUBTREE_ROOTS, facts)
+        raise mismatch(facts, "it cannot be read as Parquet") from error
+    subtrees = metadata_hashes(metadata, SUBTREE_ROOTS, facts)
     if merkle.root(subtrees).hex() != facts["root"]:
-        raise _mismatch(facts, "the subtree roots in its metadata do not lead to the sealed root")
-    seed, first = _metadata_hashes(metadata, SALT_SEED, facts), group * ROW_GROUP
+        raise mismatch(facts, "the subtree roots in its metadata do not lead to the sealed root")
+    seed, first = metadata_hashes(metadata, SALT_SEED, facts), group * ROW_GROUP
     secret = None
     if personal:
-        secret = PersonalGroup(tuple(personal), _metadata_hashes(metadata, PERSONAL_SALT_SEED, facts))
+        secret = PersonalGroup(tuple(personal), metadata_hashes(metadata, PERSONAL_SALT_SEED, facts))
     try:
         leaves = leaf_hashes(rows, seed, first, secret)
     except VerificationError:
         raise
     except IndelibleError as error:
-        raise _mismatch(facts, "its columns are not those of the sealed format") from error
+        raise mismatch(facts, "its columns are not those of the sealed format") from error
     if merkle.root(leaves) != subtrees[32 * group : 32 * group + 32]:
-        raise _mismatch(facts, f"the rows of row group {group} do not hash to its sealed subtree")
+        raise mismatch(facts, f"the rows of row group {group} do not hash to its sealed subtree")
     path = (*merkle.inclusion_proof(leaves, offset), *merkle.inclusion_proof(subtrees, group))
     personal_salt = None if secret is None else salts(secret.seed, row, 1)
     return ProvenRow(plain_row(rows.row(offset, named=True)), salts(seed, row, 1), personal_salt, path)
@@ -83,16 +83,22 @@ def read_row(store: ObjectStore, facts: DataFile, personal: Sequence[str], row: 
 def _row_group(file: pq.ParquetFile, group: int, facts: DataFile) -> pl.DataFrame:
     expected = min(ROW_GROUP, facts["rows"] - group * ROW_GROUP)
     if group >= file.metadata.num_row_groups or file.metadata.row_group(group).num_rows != expected:
-        raise _mismatch(facts, f"it has no row group {group} of {expected} rows")
+        raise mismatch(facts, f"it has no row group {group} of {expected} rows")
     return pl.DataFrame(file.read_row_group(group))
 
 
-def _metadata_hashes(metadata: Mapping[bytes, bytes], key: bytes, facts: DataFile) -> bytes:
+def metadata_hashes(metadata: Mapping[bytes, bytes], key: bytes, facts: DataFile) -> bytes:
+    """Packed 32-byte values from a file's metadata.
+
+    Raises:
+        VerificationError: `file-root-mismatch`; they are not there.
+    """
     text = metadata.get(key, b"")
     if not _HEX.fullmatch(text):
-        raise _mismatch(facts, f"its metadata has no usable {key.decode()}")
+        raise mismatch(facts, f"its metadata has no usable {key.decode()}")
     return bytes.fromhex(text.decode())
 
 
-def _mismatch(facts: DataFile, why: str) -> Exception:
+def mismatch(facts: DataFile, why: str) -> VerificationError:
+    """The error for a file that is not what was sealed."""
     return failure(FILE_ROOT_MISMATCH, f"{facts['path']} is not what was sealed: {why}")

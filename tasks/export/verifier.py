@@ -19,7 +19,7 @@ def verifier_archive() -> bytes:
     """The sources of `indelible-verify` as they stand in this installation, as an executable archive."""
     buffer = io.BytesIO()
     members = [Member.of("__main__.py", _MAIN), *(Member.of(path, data) for path, data in _sources())]
-    write_zip(buffer, members)
+    write_zip(buffer, sorted(members, key=lambda m: m.path))
     return _SHEBANG + buffer.getvalue()
 
 

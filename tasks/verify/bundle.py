@@ -37,17 +37,37 @@ class Bundle:
         return path in self.objects
 
 
-def read_bundle(reader: Reader, findings: Findings) -> Bundle | None:
-    """The bundle's manifest, or None when the tree is no bundle or its manifest is of no use."""
-    size = reader.size(MANIFEST)
-    if size is None:
-        return None
+def bundle_format(reader: Reader) -> object:
+    """The format that the bundle's manifest names; None when the tree is no bundle, or its manifest of no use."""
     try:
-        return _parse(json.loads(reader.read(MANIFEST) if size <= MAX_MANIFEST_BYTES else b""))
+        value = json.loads(_manifest(reader) or b"null")
+    except (StoreRefusedError, ValueError, RecursionError):
+        return None
+    return value.get("format") if isinstance(value, dict) else None
+
+
+def read_bundle(reader: Reader, findings: Findings, form: str = FORMAT) -> Bundle | None:
+    """The bundle's manifest, or None when the tree is no bundle or its manifest is of no use.
+
+    Args:
+        reader: where the tree lies.
+        findings: takes the finding that it is of no use.
+        form: the format that it must have.
+    """
+    try:
+        manifest = _manifest(reader)
+        return None if manifest is None else _parse(json.loads(manifest), form)
     except (StoreRefusedError, ValueError, TypeError, KeyError, RecursionError):
         sentence = "The bundle's manifest cannot be understood, so everything is looked for."
         findings.changed(reasons.BUNDLE_MANIFEST, MANIFEST, sentence, "Ask for the bundle again.")
         return None
+
+
+def _manifest(reader: Reader) -> bytes | None:
+    size = reader.size(MANIFEST)
+    if size is None:
+        return None
+    return reader.read(MANIFEST) if size <= MAX_MANIFEST_BYTES else b""
 
 
 def check_bundle(reader: Reader, bundle: Bundle, findings: Findings) -> None:
@@ -73,12 +93,12 @@ def _has_digest(reader: Reader, path: str, sha256: str) -> bool:
         return False
 
 
-def _parse(value: Mapping[str, Any]) -> Bundle:
-    if value["format"] != FORMAT:
-        raise ValueError(FORMAT)
+def _parse(value: Mapping[str, Any], form: str) -> Bundle:
+    if value["format"] != form:
+        raise ValueError(form)
     objects = {item["path"]: (item["sha256"], item["bytes"]) for item in value["objects"]}
     for path, (sha256, size) in objects.items():
         if type(path) is not str or type(size) is not int or not _SHA256.fullmatch(sha256):
             raise ValueError("objects")
-    keys = ("since", "until", "created_at", "store_uri", "sources")
+    keys = ("since", "until", "created_at", "sources", *(["store_uri"] if form == FORMAT else []))
     return Bundle({key: value[key] for key in keys}, objects)

@@ -48,13 +48,17 @@ class Position:
 
 @dataclass
 class SealedStore:
-    """A store with one log; `clock` moves on with each batch."""
+    """A store with one log; `clock` moves on with each batch.
+
+    `column` names one column of the records and the values that it takes in turn; none: a pseudonym each.
+    """
 
     store: ObjectStore
     year: int = YEAR
     until: datetime = LATER
     clock: datetime = SEALED_AT
     sealed: list[SealedBatch] = field(default_factory=list)
+    column: tuple[str, Sequence[str]] = ("actor", ())
 
     def open(self) -> SealedStore:
         """Write the genesis entry."""
@@ -68,7 +72,7 @@ class SealedStore:
         """Seal one drop of `rows` records on `day` (None: no record), and one line set aside a rule."""
         self.clock += timedelta(minutes=1)
         sealed = seal(
-            _batch(source, day, rows if day else 0, rules, len(self.sealed)),
+            _batch(source, day, rows if day else 0, rules, len(self.sealed), self.column),
             load_contract(source),
             self.store,
             b"k" * 32,
@@ -94,12 +98,22 @@ class SealedStore:
         return Position(len(entries), len(mine), previous)
 
 
-def _batch(source: str, day: date | None, rows: int, rules: Sequence[str], number: int) -> RedactedBatch:
+def _batch(
+    source: str,
+    day: date | None,
+    rows: int,
+    rules: Sequence[str],
+    number: int,
+    column: tuple[str, Sequence[str]],
+) -> RedactedBatch:
     start = datetime.combine(day or date(2026, 1, 1), datetime.min.time(), UTC)
     row = pl.int_range(rows, eager=True)
+    name, values = column
     frame = pl.DataFrame(
         {
-            "actor": "psn:" + row.cast(pl.String),
+            name: pl.Series([values[i % len(values)] for i in range(rows)], dtype=pl.String)
+            if values
+            else "psn:" + row.cast(pl.String),
             "ok": row % 2 == 0,
             "groups": pl.Series([["a", "b"]] * rows, dtype=pl.List(pl.String)),
             "_drop": pl.Series([0] * rows, dtype=pl.Int32),

@@ -43,6 +43,36 @@ def test_a_built_proof_gives_its_record_to_who_trusts_the_log(row: int, count: i
     assert str(proof.record_id()) == f"{DIGEST[:32]}-{row}"
 
 
+def test_a_proof_with_the_person_withheld_holds_and_shows_nobody() -> None:
+    proof, log = record_proof()
+    public = parse(build(proof.withhold()))
+    assert check(public, log.policy()) == public.record
+    assert public.is_withheld
+    assert not proof.is_withheld
+    assert set(proof.record) - set(public.record) == {"actor", "path"}
+    assert refused(replace(public, record={**public.record, "ok": None}), log.policy()) == "record-changed"
+    assert (
+        refused(replace(public, record={**public.record, "_p": "00" * 32}), log.policy()) == "record-changed"
+    )
+    assert refused(replace(proof, personal_salt=bytes(16)), log.policy()) == "record-changed"
+    assert refused(replace(proof, personal_salt=None), log.policy()) == "record-changed"
+
+
+@pytest.mark.parametrize("damage", ["cut", "more", "plain", "bomb"])
+def test_an_extra_line_that_does_not_inflate_is_malformed(damage: str) -> None:
+    outer = parse_tlog_proof(build(record_proof()[0]))
+    extra = outer.extra or b""
+    spoiled = {
+        "cut": extra[:-2],
+        "more": extra + b"x",
+        "plain": inflate(extra),
+        "bomb": deflate(bytes(33 << 20)),
+    }
+    with pytest.raises(VerificationError) as error:
+        parse(replace(outer, extra=spoiled[damage]).encode())
+    assert error.value.reason == "malformed-proof"
+
+
 def test_an_entry_alone_in_its_log_needs_no_hashes() -> None:
     proof, _ = record_proof()
     log = MemoryLog()

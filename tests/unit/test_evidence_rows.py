@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tasks.errors import VerificationError
-from tasks.evidence.rows import column_leaves, row_leaf, salts
+from tasks.evidence.rows import column_leaves, row_leaf, salts, withhold, withhold_columns
 
 SEED = bytes(range(32))
 
@@ -47,6 +47,33 @@ def test_columns_give_the_leaves_of_their_rows() -> None:
         for i in range(3)
     ]
     assert column_leaves(columns, packed) == b"".join(expected)
+
+
+def test_a_personal_group_is_one_salted_hash_of_its_own_kind() -> None:
+    salt = bytes(range(16))
+    text = json.dumps({"_s": salt.hex(), "ip": "192.0.2.1", "user": None}, separators=(",", ":"))
+    public = withhold({"user": None, "ok": True, "ip": "192.0.2.1"}, ("ip", "user"), salt)
+    assert public == {"ok": True, "_p": hashlib.sha256(b"\x02" + text.encode()).hexdigest()}
+
+
+def test_columns_are_withheld_as_their_rows_are() -> None:
+    columns: dict[str, list[Any]] = {"user": ["ann", None], "ok": [True, False], "_line": [1, 2]}
+    public = withhold_columns(columns, ["user"], salts(SEED, 4, 2))
+    rows = [{name: values[i] for name, values in columns.items()} for i in range(2)]
+    expected = [withhold(row, ["user"], salts(SEED, 4 + i, 1)) for i, row in enumerate(rows)]
+    assert [{name: values[i] for name, values in public.items()} for i in range(2)] == expected
+
+
+@pytest.mark.parametrize("row", [{"ok": 1}, {"user": "ann", "_p": "00"}, {"user": "ann", "_s": "00"}])
+def test_a_row_that_has_no_such_group_is_refused(row: dict[str, Any]) -> None:
+    columns = {name: [value] for name, value in row.items()}
+    for attempt in (
+        lambda: withhold(row, ["user"], bytes(16)),
+        lambda: withhold_columns(columns, ["user"], bytes(16)),
+    ):
+        with pytest.raises(VerificationError) as error:
+            attempt()
+        assert error.value.reason == "unrepresentable-value"
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,11 @@ import pytest
 
 from tasks import leaves
 from tasks.errors import IndelibleError
-from tasks.evidence.rows import row_leaf, salts
+from tasks.evidence import rows
+from tasks.evidence.rows import PersonalGroup, row_leaf, salts
 
 SEED = bytes(range(32))
+GROUP = PersonalGroup(("_time", "Alpha", "big", "list"), bytes(range(100, 132)))
 SAFE = 2**53 - 1
 NASTY = [
     "", " ", '"', "\\", "\\u0041", "/", "</script>", "\n\r\t\b\f", "\x00", "\x01\x1f", "\x7f", "\x80\x9f",
@@ -52,6 +54,36 @@ def plain_leaves(frame: pl.DataFrame, seed: bytes) -> bytes:
 def test_the_fast_path_equals_the_plain_path_on_nasty_values() -> None:
     frame = nasty_frame()
     assert leaves.leaf_hashes(frame, SEED) == plain_leaves(frame, SEED)
+
+
+def test_a_personal_group_is_hashed_as_the_plain_path_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = nasty_frame()
+    expected = b"".join(
+        row_leaf(
+            rows.withhold(leaves.plain_row(row), GROUP.columns, salts(GROUP.seed, i, 1)), salts(SEED, i, 1)
+        )
+        for i, row in enumerate(frame.iter_rows(named=True))
+    )
+    assert leaves.leaf_hashes(frame, SEED, personal=GROUP) == expected
+    assert leaves.leaf_hashes(leaves.withhold(frame, GROUP), SEED) == expected
+    monkeypatch.setattr(leaves, "ROW_GROUP", 8)
+    monkeypatch.setattr(leaves, "_BLOCK_ROWS", 3)
+    assert leaves.leaf_hashes(frame, SEED, personal=GROUP) == expected
+    tail = leaves.leaf_hashes(frame.slice(11), SEED, 11, GROUP)
+    assert tail == expected[32 * 11 :]
+
+
+def test_what_is_withheld_has_no_personal_column_and_never_twice_the_same_hash() -> None:
+    frame = pl.DataFrame({"ip": ["192.0.2.1"] * 3, "n": [1, 2, 3]})
+    public = leaves.withhold(frame, PersonalGroup(("ip",), SEED))
+    assert public.columns == ["n", "_p"]
+    assert public["_p"].n_unique() == 3
+
+
+@pytest.mark.parametrize("columns", [{"ip": ["a"], "_p": ["b"]}, {"n": [1]}, {"ip": ["a"], "_s": ["b"]}])
+def test_a_group_that_the_frame_cannot_have_is_refused(columns: dict[str, list[object]]) -> None:
+    with pytest.raises(IndelibleError):
+        leaves.leaf_hashes(pl.DataFrame(columns), SEED, personal=PersonalGroup(("ip",), SEED))
 
 
 def test_times_are_whole_microseconds_before_and_after_1970() -> None:
