@@ -9,17 +9,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from datetime import date, timedelta
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 from prefect import flow, task
 from prefect import runtime as prefect_runtime
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.deployments import run_deployment
 from prefect.states import Completed
-from pydantic import Field
 
 from flows import artifacts
-from flows.deliver import Source
+from flows.forms import Day, Reason, Source
 from flows.work import POLICY, confined
 from tasks.errors import UsageError
 
@@ -36,9 +35,9 @@ def run_name() -> str:
 @flow(name="backfill", flow_run_name=run_name, persist_result=False)
 def backfill(
     source: Source,
-    since: date,
-    until: date,
-    reason: Annotated[str, Field(min_length=3, max_length=500)],
+    since: Day,
+    until: Day,
+    reason: Reason,
 ) -> State[Any]:
     """Deliver what is unsealed of past days: one run a day.
 

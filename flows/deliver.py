@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Annotated, Any, Final
 
@@ -20,15 +20,16 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from flows import artifacts, pipeline
+from flows.forms import AnyDay, Source
 from flows.readiness import check_store
 from flows.receipts import BatchReceipt, CheckpointReceipt
 from flows.work import POLICY, confined, opened
 from tasks.batch import Drop
+from tasks.errors import UsageError
 
 # A run of more would be long to watch and dear to repeat; the next run takes the rest.
 MAX_BATCHES: Final = 200
 
-Source = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 Reference = dict[str, Any]
 
 
@@ -51,8 +52,8 @@ def logical_time() -> datetime:
 def deliver(
     source: Source,
     look_back_days: Annotated[int, Field(ge=0, le=36_500)] = 0,
-    since: date | None = None,
-    until: date | None = None,
+    since: AnyDay = None,
+    until: AnyDay = None,
 ) -> State[Any]:
     """Deliver every drop of a source that is not sealed yet.
 
@@ -64,6 +65,8 @@ def deliver(
         since: Take only drops dated on or after this day (UTC).
         until: Take only drops dated before this day (UTC).
     """
+    if since is not None and until is not None and until <= since:
+        raise UsageError("the window holds no day", next_step="Give a later day as `until`.")
     if look_back_days and since is None:
         since = logical_time().date() - timedelta(days=look_back_days)
     log = get_run_logger()
@@ -76,12 +79,7 @@ def deliver(
         artifacts.publish(f"deliver-{source}", text, "Delivery receipt")
     if len(batches) == MAX_BATCHES:
         log.warning("there may be more than %d batches; the next run takes them", MAX_BATCHES)
-    if checkpoint.contradicted:
-        return Failed(
-            name="WitnessContradiction",
-            message="A witness has seen another history of this log. Do not deliver; ask it for its evidence.",
-        )
-    return verdict(receipts)
+    return contradiction() if checkpoint.contradicted else verdict(receipts)
 
 
 @task(name="plan", task_run_name="plan", **POLICY)
@@ -118,6 +116,14 @@ def publish_log() -> CheckpointReceipt:
         checkpoint = pipeline.publish(runtime, catalog)
     get_run_logger().info("checkpoint %s, size %d", checkpoint.origin, checkpoint.size)
     return checkpoint
+
+
+def contradiction() -> State[Any]:
+    """The end of a run that learned of another history of the log."""
+    return Failed(
+        name="WitnessContradiction",
+        message="A witness has seen another history of this log. Do not deliver; ask it for its evidence.",
+    )
 
 
 def verdict(receipts: Sequence[BatchReceipt]) -> State[Any]:

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from flows import artifacts, evidence
 from flows.deliver import logical_time
+from flows.forms import AnyDay, as_day
 from flows.work import POLICY, confined, open_runtime
 from tasks.errors import NotFoundError, UsageError
 from tasks.export.controls import FRAMEWORKS
@@ -24,14 +25,12 @@ Framework = Annotated[str, Field(json_schema_extra={"enum": ["none", *FRAMEWORKS
 def run_name() -> str:
     """`export-2026-10-01-to-2026-10-31`."""
     given = prefect_runtime.flow_run.parameters
-    since, until = period(_day(given.get("since")), _day(given.get("until")), logical_time().date())
+    since, until = period(as_day(given.get("since")), as_day(given.get("until")), logical_time().date())
     return f"export-{since}-to-{until}"
 
 
 @flow(name="export-evidence", flow_run_name=run_name, persist_result=False)
-def export_evidence(
-    since: date | None = None, until: date | None = None, framework: Framework = "none"
-) -> State[Any]:
+def export_evidence(since: AnyDay = None, until: AnyDay = None, framework: Framework = "none") -> State[Any]:
     """Write an evidence bundle into the state directory, for an auditor.
 
     Args:
@@ -88,7 +87,3 @@ def write_bundle(since: date, until: date, framework: str) -> dict[str, Any]:
 def bundle_path(state: Path, since: date, until: date) -> Path:
     """Where the bundle of a period goes. Equal evidence gives equal bytes: writing it again is harmless."""
     return state.resolve() / "bundles" / f"evidence-{since}-to-{until}.zip"
-
-
-def _day(given: date | str | None) -> date | None:
-    return date.fromisoformat(given) if isinstance(given, str) else given

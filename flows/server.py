@@ -1,4 +1,7 @@
-"""Prefect for one machine: a server with its own SQLite file and one worker, on loopback, quiet and offline.
+"""Prefect for one machine: a server and one worker, on loopback, quiet and offline.
+
+The server keeps its runs in a SQLite file, or in PostgreSQL where the settings name one: SQLite answers 503 when
+several runs write at once, and clients then wait. Evidence depends on neither.
 
 A worker on a process pool rather than `serve`: the queue for backfills can yield to scheduled runs, a second
 worker is all that growth takes, and the deployments are the same as for a server that stands elsewhere.
@@ -23,7 +26,7 @@ from typing import Any, Final
 from flows.deployments import POOL
 from flows.processes import Background
 from flows.settings import Settings
-from tasks.errors import IndelibleError
+from tasks.errors import IndelibleError, UsageError
 
 READY_SECONDS: Final = 180.0
 # One run a source and one to spare. Runs of a machine share its processors and its store.
@@ -85,7 +88,8 @@ class LocalPrefect:
     @property
     def environment(self) -> dict[str, str]:
         """Of every process here. Other Prefect settings of this shell must not leak in, nor ours out."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+        foreign = ("PREFECT_", "INDELIBLE_PREFECT__")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         ours = {
             "PREFECT_HOME": str(self.directory),
             "PREFECT_API_URL": f"{self.url}/api",
@@ -101,7 +105,21 @@ class LocalPrefect:
     def server(self) -> Background:
         """The API, its background services and the user interface."""
         command = _prefect("server", "start", "--host", _HOST, "--port", str(self.port))
-        return Background("server", self.directory, command, self.environment)
+        return Background("server", self.directory, command, self.environment | self._database)
+
+    @property
+    def _database(self) -> dict[str, str]:
+        """For the server alone: its password is no matter of the runs."""
+        url = self.settings.prefect.database_url
+        if url is None:
+            return {}
+        scheme, _, rest = url.get_secret_value().partition("://")
+        if scheme.partition("+")[0] not in ("postgresql", "postgres"):
+            raise UsageError(
+                "[prefect] database_url is no PostgreSQL URL",
+                next_step="Write postgresql://user:password@host/database, or remove it for SQLite.",
+            )
+        return {"PREFECT_SERVER_DATABASE_CONNECTION_URL": f"postgresql+asyncpg://{rest}"}
 
     @property
     def worker(self) -> Background:
@@ -120,7 +138,7 @@ class LocalPrefect:
             IndelibleError: the server refused one.
         """
         here = f"--working-directory={Path.cwd()}"
-        command = [sys.executable, "-m", "flows.deployments", "register", here]
+        command = [sys.executable, "-m", "flows.registration", here]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise IndelibleError(

@@ -18,8 +18,9 @@ from flows import deployments, pipeline
 from flows.backfill import backfill
 from flows.deliver import deliver, seal_batch
 from flows.exporting import export_evidence
+from flows.registration import register
 from flows.replay import replay_quarantine
-from flows.settings import ScheduleSettings
+from flows.settings import RecoverySettings, ScheduleSettings
 from flows.verification import verify
 from tasks.errors import StoreRefusedError, StoreUnavailableError
 from tests.flows.conftest import drop
@@ -167,7 +168,9 @@ def test_an_export_writes_the_bundle_of_the_days_asked_for(place: Path) -> None:
 
 
 def test_a_backfill_asks_for_a_run_a_day_and_asked_twice_starts_none_twice(place: Path) -> None:
-    deployments.register(deployments.declare(ScheduleSettings(), ["app"]), ["app"])
+    register(
+        deployments.declare(ScheduleSettings(), RecoverySettings(), ["app"]), ["app"], RecoverySettings()
+    )
     asked = {"source": "app", "since": date(2026, 11, 1), "until": date(2026, 11, 3), "reason": "late drops"}
 
     assert run(backfill, **asked).message == "3 days asked for, in the queue backfill."
