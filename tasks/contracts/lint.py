@@ -10,14 +10,13 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, cast, get_args
 
+from tasks.contracts import privacy
 from tasks.contracts.document import Defects, Path
-from tasks.contracts.model import Drift, Field, FieldType, Treatment, WireFormat
+from tasks.contracts.model import Drift, Field, FieldType, WireFormat
 from tasks.contracts.properties import Properties
 
 NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 RESERVED: Final = frozenset({"source", "event_date"})  # Hive partition columns of the sealed files
-CLASSIFICATIONS: Final = frozenset({"public", "internal", "confidential", "personal", "pii", "secret"})
-PERSONAL: Final = frozenset({"personal", "pii"})
 TIME_FORMATS: Final = ("rfc3339", "clf", "epoch_s", "epoch_ms")
 ACCESS_COLUMNS: Final = ("actor", "action", "resource", "outcome", "source_address")
 MAX_RETENTION_DAYS: Final = 36_500
@@ -25,15 +24,14 @@ _CLASS: Final = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _DRIVER: Final = re.compile(r"[a-z]{0,30}")
 _DAYS: Final = {"d": 1, "day": 1, "days": 1, "y": 365.25, "yr": 365.25, "year": 365.25, "years": 365.25}
 _SCHEMA_PROPERTIES: Final = frozenset(
-    {"formats", "timeField", "recordKey", "drift", "landingInclude", "landingExclude", "accessEvents"}
+    {
+        "formats", "timeField", "recordKey", "drift", "landingInclude", "landingExclude", "accessEvents",
+        "subject",
+    }
+)  # fmt: skip
+_FIELD_PROPERTIES: Final = frozenset(
+    {"paths", "treatment", "domain", "keyScope", "lenient", "nulls", "timeFormats"}
 )
-_FIELD_PROPERTIES: Final = frozenset({"paths", "treatment", "domain", "lenient", "nulls", "timeFormats"})
-_TREATABLE: Final[Mapping[str, frozenset[FieldType]]] = {
-    "truncate_ip": frozenset({"string"}),
-    "pseudonym": frozenset({"string", "strings"}),
-    "mask": frozenset({"string", "strings", "json", "number"}),
-    "scan": frozenset({"string", "strings", "json"}),
-}
 
 
 def schema_properties(schema: Mapping[str, Any], path: Path, defects: Defects) -> Properties:
@@ -79,13 +77,14 @@ def _build_field(prop: Mapping[str, Any], path: Path, defects: Defects) -> Field
         lenient=custom.flag("lenient"),
         nulls=custom.texts("nulls"),
         time_formats=custom.texts("timeFormats"),
-        treatment=_treatment(custom),
+        treatment=privacy.treatment(custom),
         domain=custom.text("domain"),
+        key_scope=privacy.key_scope(custom),
         classification=prop.get("classification", ""),
         description=prop.get("description", ""),
     )
     _check_reading(field, custom)
-    _check_privacy(field, custom, path, defects)
+    privacy.check_field(field, prop, custom, path, defects)
     return field
 
 
@@ -101,14 +100,6 @@ def _field_type(prop: Mapping[str, Any], path: Path, defects: Defects) -> FieldT
     return "string"
 
 
-def _treatment(custom: Properties) -> Treatment:
-    value = custom.text("treatment") or "keep"
-    if value in {"hash", "sha256", "sha1", "md5", "blake2b"}:
-        custom.fault("treatment", f"`{value}`: a plain hash of personal data is reversible; use pseudonym")
-        return "pseudonym"
-    return cast(Treatment, custom.choice("treatment", get_args(Treatment), "keep"))
-
-
 def _check_reading(field: Field, custom: Properties) -> None:
     if field.type == "timestamp":
         if not field.time_formats or not set(field.time_formats) <= set(TIME_FORMATS):
@@ -119,25 +110,6 @@ def _check_reading(field: Field, custom: Properties) -> None:
         custom.fault("lenient", f"has no meaning for {field.type}")
     if field.nulls and field.type in {"json", "strings"}:
         custom.fault("nulls", f"has no meaning for {field.type}")
-
-
-def _check_privacy(field: Field, custom: Properties, path: Path, defects: Defects) -> None:
-    place = (*path, "classification")
-    if field.classification and field.classification not in CLASSIFICATIONS:
-        defects.add(
-            place, f"`{field.classification}` is unknown; allowed: {', '.join(sorted(CLASSIFICATIONS))}"
-        )
-    if field.classification in PERSONAL and field.treatment == "keep":
-        defects.add(place, "personal data needs a treatment other than keep")
-    if field.classification == "secret" and field.treatment not in {"drop", "mask"}:
-        defects.add(place, "a secret must be dropped or masked")
-    fit = _TREATABLE.get(field.treatment)
-    if fit is not None and field.type not in fit:
-        custom.fault("treatment", f"`{field.treatment}` cannot be applied to {field.type}")
-    if (field.treatment == "pseudonym") != bool(field.domain):
-        custom.fault("domain", "is needed by pseudonym, and by nothing else")
-    if field.domain and not NAME.fullmatch(field.domain):
-        custom.fault("domain", f"must match {NAME.pattern}")
 
 
 def formats(custom: Properties) -> tuple[WireFormat, ...]:
@@ -183,6 +155,8 @@ def access_events(custom: Properties) -> dict[str, str]:
     for column, sql in found.items():
         if not isinstance(sql, str) or not sql.strip() or ";" in sql:
             custom.fault("accessEvents", f"`{column}` must be one SQL expression")
+        elif privacy.makes_hash(sql):
+            custom.fault("accessEvents", f"`{column}` makes a hash of values: {privacy.REVERSIBLE}")
     return {column: str(sql).strip() for column, sql in found.items()}
 
 

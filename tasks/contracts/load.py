@@ -13,7 +13,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final
 
-from tasks.contracts import lint
+from tasks.contracts import lint, privacy
 from tasks.contracts.document import Defects, parse
 from tasks.contracts.model import Contract
 from tasks.contracts.rhythm import rhythm
@@ -104,6 +104,7 @@ def _build(
         access_events=lint.access_events(custom),
         landing_include=custom.texts("landingInclude", ("*",)),
         landing_exclude=custom.texts("landingExclude"),
+        subject=privacy.subject(custom, fields),
         retention_class=lint.retention_class(whole),
         retention_minimums=minimums,
         retention_max_days=maximum,

@@ -77,6 +77,14 @@ class Properties:
             self.fault(name, "names one thing twice")
         return tuple(value)
 
+    def items(self, name: str) -> list[Any]:
+        """A list of anything, empty when absent."""
+        value = self._values.get(name, [])
+        if not isinstance(value, list):
+            self.fault(name, "must be a list")
+            return []
+        return value
+
     def mapping(self, name: str) -> dict[str, Any]:
         """An object, empty when absent."""
         value = self._values.get(name, {})

@@ -27,7 +27,7 @@ from tasks.errors import ContractError, IndelibleError
 from tasks.evidence.redaction import LeakReport
 from tasks.keyring import Keyring
 from tasks.redact.canaries import rehearse
-from tasks.redact.holders import Holders
+from tasks.redact.holders import SUBJECT_KEYS, Holders
 from tasks.redact.identities import encrypt_identities
 from tasks.redact.persons import known_persons
 from tasks.redact.quarantine import encrypt_raw
@@ -88,7 +88,7 @@ def redact(batch: ValidatedBatch, contract: Contract, keyring: Keyring) -> Redac
         unknown_fields=_names(batch.unknown_fields, Scanner(persons)),
         keys=tuple(sorted(holders.used | quarantine_keys)),
         identities=encrypt_identities(batch.source, treatments.encrypted, holders),
-        subjects=_row_subjects(subjects, keyring),
+        subjects=_row_subjects(subjects, keyring) if SUBJECT_KEYS in holders.used else None,
         report=redaction_report(batch.frame, contract, fields, scanner.hits, found, canaries),
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tasks.contracts import list_sources, load_contract, parse_contract
+from tasks.contracts.model import SubjectField
 from tasks.errors import ContractError
 from tests.support.contracts import SOURCE, build, document, field_of, schema_of, set_property
 
@@ -51,8 +52,18 @@ def on_field(name: str, /, **properties: Any) -> Change:
     return lambda content: field_of(content, name).update(properties)
 
 
-def on_custom(name: str, prop: str, value: Any) -> Change:
-    return lambda content: set_property(field_of(content, name), prop, value)
+def on_custom(name: str, prop: str, value: Any, **more: Any) -> Change:
+    def change(content: dict[str, Any]) -> None:
+        for key, chosen in {prop: value, **more}.items():
+            set_property(field_of(content, name), key, chosen)
+
+    return change
+
+
+def view_of(content: dict[str, Any]) -> dict[str, Any]:
+    found = (p["value"] for p in schema_of(content)["customProperties"] if p["property"] == "accessEvents")
+    view: dict[str, Any] = next(found)
+    return view
 
 
 def on_schema(prop: str, value: Any) -> Change:
@@ -89,7 +100,28 @@ DEFECTS: dict[str, tuple[Change, str]] = {
     "secret not dropped": (on_field("user", classification="secret"), "must be dropped or masked"),
     "misspelt classification": (on_field("id", classification="personel"), "`personel` is unknown"),
     "plain hash": (on_custom("user", "treatment", "sha256"), "is reversible"),
-    "unknown treatment": (on_custom("user", "treatment", "encrypt"), "treatment is `encrypt`"),
+    "unknown treatment": (on_custom("user", "treatment", "encript"), "treatment is `encript`"),
+    "plain hash by another name": (on_custom("user", "treatment", "Hash_MD5"), "is reversible"),
+    "plain hash in what a view derives": (
+        lambda content: view_of(content).update(actor='upper(sha256("user"))'),
+        "`actor` makes a hash",
+    ),
+    "plain hash that ODCS derives": (on_field("id", transformLogic="md5(email)"), "is reversible"),
+    "plain hash that the source made": (on_custom("id", "paths", ["userEmailSHA256"]), "is reversible"),
+    "key of a person without a person": (on_custom("user", "keyScope", "subject"), "`user` needs it"),
+    "person without use": (on_schema("subject", ["user"]), "no field has the keyScope subject"),
+    "person that is no field": (on_schema("subject", ["nope"]), "subject names `nope`"),
+    "person that is kept": (on_schema("subject", ["id"]), "subject names `id`"),
+    "person named twice": (on_schema("subject", ["user", "user"]), "names one field twice"),
+    "person by an unknown part": (
+        on_schema("subject", [{"field": "user", "part": "first"}]),
+        "part of `user` is `first`",
+    ),
+    "key of a person for an address": (
+        on_custom("user", "treatment", "prefix_pseudonym", keyScope="subject"),
+        "subject belongs to pseudonym and encrypt",
+    ),
+    "misspelt key scope": (on_custom("user", "keyScope", "person"), "keyScope is `person`"),
     "treatment that does not fit": (
         on_custom("status", "treatment", "truncate_ip"),
         "cannot be applied",
@@ -178,3 +210,22 @@ def test_contracts_load_from_another_directory(tmp_path: Path) -> None:
     (folder / "contract.odcs.yaml").write_bytes(load_contract("app").document)
     assert list_sources(tmp_path) == ("app",)
     assert load_contract("app", tmp_path) == load_contract("app")
+
+
+def test_fields_that_name_the_person_take_the_persons_key() -> None:
+    content = document()
+    set_property(field_of(content, "user"), "keyScope", "subject")
+    set_property(schema_of(content), "subject", [{"field": "user", "part": "last"}])
+    contract = build(content)
+    assert contract.subject == (SubjectField("user", "last"),)
+    assert contract.field("user").key_scope == "subject"
+    assert contract.field("id").key_scope == "epoch"
+
+
+@pytest.mark.parametrize(
+    "name", ["hashtag", "commit_hash", "ip_cache", "etag_md5", "account_id", "chash", "shared"]
+)
+def test_names_that_only_sound_like_a_hash_of_a_person_are_taken(name: str) -> None:
+    content = document()
+    set_property(field_of(content, "id"), "paths", [name])
+    assert build(content).field("id").paths == ((name,),)
