@@ -16,6 +16,7 @@ QUARANTINE_PREFIX: Final = "quarantine/"
 IDENTITIES_PREFIX: Final = "identities/"
 LEDGER_PREFIX: Final = "ledger/"
 GATE_PREFIX: Final = "gate/"
+REDACTION_PREFIX: Final = "redaction/"
 CONTRACTS_PREFIX: Final = "contracts/"
 LISTS_PREFIX: Final = "lists/"
 CUSTODY_PREFIX: Final = "custody/"
@@ -146,6 +147,11 @@ def ledger(source: str, sha256: str) -> str:
 def gate(source: str, sha256: str) -> str:
     """A batch's gate result."""
     return f"{GATE_PREFIX}source={source}/{sha256}.json"
+
+
+def redaction(source: str, sha256: str) -> str:
+    """A batch's redaction report."""
+    return f"{REDACTION_PREFIX}source={source}/{sha256}.json"
 
 
 def contract(source: str, sha256: str) -> str:

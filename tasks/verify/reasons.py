@@ -56,6 +56,13 @@ OBJECT_HASH: Final = "object-hash"
 OBJECT_UNNAMED: Final = "object-not-named"
 OBJECT_LIST: Final = "object-list"
 HOLD_UNKNOWN: Final = "hold-unknown"
+HEARTBEAT_CHAIN: Final = "heartbeat-chain"
+HEARTBEAT_HOLE: Final = "heartbeat-hole"
+HEARTBEAT_NEWEST: Final = "heartbeat-newest"
+HEARTBEAT_INVENTORY: Final = "heartbeat-inventory"
+GAP_LIST: Final = "gap-list"
+DROP_NOT_SEALED: Final = "drop-not-sealed"
+COMPLETENESS_SKIPPED: Final = "completeness-not-measured"
 CUSTODY_REPORT: Final = "custody-report"
 CUSTODY_SKIPPED: Final = "custody-not-measured"
 EXTRA_VERSION: Final = "extra-version"
@@ -76,6 +83,8 @@ LINE_MISSING: Final = "line-missing"
 LINE_DOUBLED: Final = "line-doubled"
 LINE_UNKNOWN: Final = "line-unknown"
 OUTCOME_COUNTS: Final = "outcome-counts"
+REDACTION_FORM: Final = "redaction-form"
+REDACTION_COUNTS: Final = "redaction-counts"
 LOCK_MISSING: Final = "lock-missing"
 LOCK_SHORT: Final = "lock-short"
 LOCKS_SKIPPED: Final = "locks-not-measured"
@@ -127,6 +136,13 @@ MEANINGS: Final = MappingProxyType(
         OBJECT_UNNAMED: "an object that no entry names",
         OBJECT_LIST: "the list of objects of a hold or an extension is malformed",
         HOLD_UNKNOWN: "a release names a hold that is not in force",
+        HEARTBEAT_CHAIN: "a heartbeat is about a time that an earlier one is about",
+        HEARTBEAT_HOLE: "no heartbeat is about a time between two heartbeats, and no gap entry explains it",
+        HEARTBEAT_NEWEST: "a heartbeat does not name its source's newest seal entry",
+        HEARTBEAT_INVENTORY: "an inventory is malformed, or not what its heartbeat and the ledgers say",
+        GAP_LIST: "the findings of a gap entry are malformed, or not what it says of them",
+        DROP_NOT_SEALED: "a drop that had landed is sealed by no later entry, and no gap entry explains it",
+        COMPLETENESS_SKIPPED: "an inventory could not be compared with the ledgers",
         CUSTODY_REPORT: "a sealed result of a custody check is not what its digest files and the ledgers show",
         CUSTODY_SKIPPED: "a sealed result of a custody check could not be made again",
         EXTRA_VERSION: "a store keeps more than one version of a create-only object",
@@ -147,6 +163,8 @@ MEANINGS: Final = MappingProxyType(
         LINE_DOUBLED: "a line of a drop stands in its entry's files more than once",
         LINE_UNKNOWN: "a row carries a drop or line number that the ledger does not have",
         OUTCOME_COUNTS: "a drop has another number of accepted or set aside rows than its ledger line says",
+        REDACTION_FORM: "a redaction report breaks its form, or contradicts itself",
+        REDACTION_COUNTS: "a redaction report is not about the rows of its entry",
         LOCK_MISSING: "a store has a sealed version under no COMPLIANCE lock",
         LOCK_SHORT: "a store's lock of a sealed version ends before the date that an entry gives",
         LOCKS_SKIPPED: "locks were not checked",

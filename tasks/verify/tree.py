@@ -13,6 +13,7 @@ from tasks.verify.access import Progress, Tree
 from tasks.verify.batches import Batches, How
 from tasks.verify.bundle import check_bundle, read_bundle
 from tasks.verify.chain import Chain
+from tasks.verify.completeness import Completeness, named_lists
 from tasks.verify.custody import CustodyResults
 from tasks.verify.holds import Holds, listed
 from tasks.verify.key_table import KeyTableEntries
@@ -34,6 +35,7 @@ _SEALED = (
     paths.IDENTITIES_PREFIX,
     paths.LEDGER_PREFIX,
     paths.GATE_PREFIX,
+    paths.REDACTION_PREFIX,
     paths.CONTRACTS_PREFIX,
     paths.LISTS_PREFIX,
     paths.CUSTODY_PREFIX,
@@ -126,7 +128,7 @@ class _Run:
         self._shards: dict[int, Shard] = {}
         self._policies: dict[int, Policy | None] = {}
         self._holds, self._custody = Holds(tree), CustodyResults(tree)
-        self._key_table = KeyTableEntries(tree)
+        self._key_table, self._completeness = KeyTableEntries(tree), Completeness(tree)
 
     def check_logs(self) -> None:
         """Check each log, the oldest first."""
@@ -143,6 +145,7 @@ class _Run:
             self._findings.missing(reasons.LOG_MISSING, paths.LOG_PREFIX, "There is no log here.", _NO_LOG)
         for year in sorted(by_year):
             self._check_log(year, by_year[year], grows=year == max(by_year))
+        self._completeness.close()
 
     def check_unnamed(self) -> None:
         """Point out objects that no entry names. They are not evidence, and nothing vouches for them."""
@@ -205,21 +208,25 @@ class _Run:
                 chain.lose()
                 self._holds.lose()
                 self._key_table.lose()
+                self._completeness.lose()
                 continue
             self._findings.counted["entries"] += 1
             entry = chain.take(index, data)
             if entry is None:
                 self._holds.lose()
                 self._key_table.lose()
+                self._completeness.lose()
             elif entry["type"] == "seal":
                 self._named.update(named_paths(entry))
                 self._batches.take(data, entry)
                 self._custody.seal(entry)
+                self._completeness.seal(shard.year, index, entry, data)
                 self._key_table.take(shard.year, index, entry)
             else:
                 keys.take(index, entry)
                 self._key_table.take(shard.year, index, entry)
                 self._named.update(self._custody.take(entry))
+                self._named.update(self._completeness.take(shard.year, index, entry))
                 self._named.update(self._holds.take(shard.year, index, entry))
         keys.judge()
         self.tree.progress(f"log {shard.year}", shard.size, shard.size)
@@ -227,8 +234,9 @@ class _Run:
             entry = chain.take(index, pending)
             if entry is not None and entry["type"] == "seal":
                 self._named.update(named_paths(entry))
-            elif entry is not None and (named := listed(entry)) is not None:
-                self._named.add(named["path"])
+            elif entry is not None:
+                self._named.update(named_lists(entry))
+                self._named.update([named["path"]] if (named := listed(entry)) is not None else [])
         if chain.genesis is not None:
             self._check_previous(shard, chain.genesis["previous_shard"], given_up="revoked" in chain.genesis)
 
