@@ -45,6 +45,7 @@ _PREFIXES = (
     paths.LISTS_PREFIX,
     paths.LOG_PREFIX,
     paths.QUARANTINE_PREFIX,
+    paths.REDACTION_PREFIX,
 )
 _COMPARE = "Compare the versions; the sealed one has the version id of its entry, and cannot be deleted."
 

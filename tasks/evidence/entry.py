@@ -78,6 +78,15 @@ class Previous(TypedDict):
     leaf: Digest
 
 
+class RedactionRef(TypedDict):
+    """The redaction report."""
+
+    bytes: Count
+    path: str
+    sha256: Digest
+    version_id: str
+
+
 class SideFile(TypedDict):
     """A Parquet file beside the records: lines set aside, or encrypted identities."""
 
@@ -115,6 +124,7 @@ class SealEntry(TypedDict):
     previous: Previous | None
     identities: list[SideFile]
     quarantine: list[SideFile]
+    redaction: RedactionRef
     retain_until: Instant
     sealed_at: Instant
     software: Text
@@ -315,7 +325,7 @@ _FORMS: Final[Mapping[tuple[object, object], Any]] = {
 
 def sealed_objects(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """What a seal entry, or the body of one, says of each object that it names."""
-    single = (entry["ledger"], entry["gate"], entry["contract"])
+    single = (entry["ledger"], entry["gate"], entry["redaction"], entry["contract"])
     return [*entry["files"], *entry["quarantine"], *entry["identities"], *single]
 
 
@@ -387,6 +397,7 @@ def _check_paths(entry: SealEntry) -> None:
     expected = [
         (entry["contract"]["path"], paths.contract(source, entry["contract"]["sha256"])),
         (entry["gate"]["path"], paths.gate(source, entry["gate"]["sha256"])),
+        (entry["redaction"]["path"], paths.redaction(source, entry["redaction"]["sha256"])),
         (entry["ledger"]["path"], paths.ledger(source, entry["ledger"]["sha256"])),
         *((f["path"], paths.data_file(source, f["event_date"], f["sha256"])) for f in entry["files"]),
         *((f["path"], paths.quarantine_file(source, f["sha256"])) for f in entry["quarantine"]),

@@ -1,4 +1,4 @@
-"""The objects of one batch: data files, lines set aside, ledger, gate result, contract.
+"""The objects of one batch: data files, lines set aside, ledger, gate result, redaction report, contract.
 
 Pure: a redacted batch in, bytes and entry fragments out. Nothing is stored here, and nothing depends on the
 clock or on chance, so the same batch gives the same objects however often it is run.
@@ -48,6 +48,7 @@ class BatchObjects:
     identities: tuple[PlannedObject, ...]
     ledger: PlannedObject
     gate: PlannedObject
+    redaction: PlannedObject
     contract: PlannedObject
     personal: tuple[str, ...]
     places: Mapping[str, Mapping[str, int]]
@@ -61,6 +62,7 @@ class BatchObjects:
             *self.identities,
             self.ledger,
             self.gate,
+            self.redaction,
             self.contract,
         )
 
@@ -90,13 +92,20 @@ def build_objects(batch: RedactedBatch, contract: Contract, salt_key: bytes) -> 
             "success": batch.gate.success,
         },
     )
+    report = canonical_json(batch.report)
+    report_sha = hashlib.sha256(report).hexdigest()
+    redaction = PlannedObject(
+        paths.redaction(batch.source, report_sha), report, {"bytes": len(report), "sha256": report_sha}
+    )
     document = PlannedObject(
         paths.contract(contract.source, contract.sha256),
         contract.document,
         {"sha256": contract.sha256, "version": contract.version},
     )
     sums = _sums(batch.drops)
-    return BatchObjects(tuple(files), quarantine, identities, ledger, gate, document, personal, places, sums)
+    return BatchObjects(
+        tuple(files), quarantine, identities, ledger, gate, redaction, document, personal, places, sums
+    )
 
 
 class _Seeds:

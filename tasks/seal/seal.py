@@ -238,6 +238,7 @@ def _entry(
         "ledger": named(objects.ledger),
         "personal": list(objects.personal),
         "quarantine": [named(p) for p in objects.quarantine],
+        "redaction": named(objects.redaction),
         "retain_until": _rfc3339(retain_until),
         "sealed_at": _rfc3339(sealed_at),
         "software": software,

@@ -22,6 +22,7 @@ DELIVERED: Final = (
     paths.IDENTITIES_PREFIX,
     paths.LEDGER_PREFIX,
     paths.GATE_PREFIX,
+    paths.REDACTION_PREFIX,
     paths.CONTRACTS_PREFIX,
 )
 # What the catalog is built from, and the catalog.

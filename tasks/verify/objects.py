@@ -13,6 +13,7 @@ from tasks.verify.identities import check_identities
 from tasks.verify.leaves import RowHasher, plain_leaves
 from tasks.verify.ledger import LedgerLine, check_ledger
 from tasks.verify.lines import LineIndex, check_lines
+from tasks.verify.redaction import check_redaction
 from tasks.verify.report import Finding, Verdict
 from tasks.verify.rows import check_rows
 from tasks.verify.table import SealedTable
@@ -35,6 +36,7 @@ def check_objects(tree: Tree, entry: SealEntry, *, rows: bool, hasher: RowHasher
     _check_sums(tree, entry)
     tree.sealed_once(entry["contract"])
     tree.sealed_once(entry["gate"])
+    check_redaction(tree, entry)
     for facts in entry["identities"]:
         check_identities(tree, facts, rows=rows)
     ledger = _ledger(tree, entry)
@@ -62,6 +64,8 @@ def check_object(
         _table(tree, LineIndex(), table, rows=rows, hasher=hasher)
     if path == entry["ledger"]["path"]:
         _ledger(tree, entry)
+    elif path == entry["redaction"]["path"]:
+        check_redaction(tree, entry)
     elif not tables:
         for facts in sealed_objects(entry):
             if facts["path"] == path:

@@ -104,7 +104,7 @@ def strike(place: Place, fault: Fault, tmp_path: Path) -> FaultyStore:
 
 def test_a_delivery_has_the_writes_that_the_faults_are_meant_for(place: Place) -> None:
     kinds = [path.split("/")[0] for path in place.writes if not path.startswith("log/")]
-    assert kinds == ["data", "data", "quarantine", "ledger", "gate", "contracts", "catalog"]
+    assert kinds == ["data", "data", "quarantine", "ledger", "gate", "redaction", "contracts", "catalog"]
     log = [path.split("/")[2] for path in place.writes if path.startswith("log/")]
     assert sorted(log) == ["checkpoint", "checkpoints", "policy", "seq", "seq", "seq", "tile", "tile"]
     assert len(set(place.roots.values())) == len(place.roots)

@@ -85,7 +85,7 @@ def test_what_proves_the_held_records_is_held_with_them(place: Place) -> None:
     held = place.held()
     assert receipt.unheld == ""
     assert days(held) == {THIRD}
-    assert kinds(held) == {"data", "ledger", "gate", "contracts", "log", "lists"}
+    assert kinds(held) == {"data", "ledger", "gate", "redaction", "contracts", "log", "lists"}
     (entry,) = place.entries("hold")
     assert (entry["approver"], entry["case"], entry["reason"]) == ("Dana Legal", "case 1", "matter 7")
     lines = [json.loads(line) for line in place.store.read(entry["objects"]["path"]).splitlines()]

@@ -189,6 +189,7 @@ def test_every_place_was_searched(traces: Traces) -> None:
         "ledger",
         "log",
         "quarantine",
+        "redaction",
     }
     rows = sum(text.count('"accepted"') for name, text in traces.shown.items() if name.startswith("deliver"))
     assert rows == len(SOURCES)

@@ -138,7 +138,7 @@ def test_an_extension_reaches_records_and_what_proves_them_and_nothing_else(plac
     (entry,) = [e for e in place.entries("retention") if e["action"] == "extend"]
     listed = [json.loads(line)["path"] for line in place.store.read(entry["objects"]["path"]).splitlines()]
     assert sum(changed.values()) == len(listed) == entry["objects"]["count"]
-    assert set(changed) == {"contracts", "data", "gate", "ledger", "log"}
+    assert set(changed) == {"contracts", "data", "gate", "ledger", "log", "redaction"}
     after = ends(place)
     assert {path: after[path] for path in listed} == {
         path: LOG_END if path.startswith("log/") else END for path in listed

@@ -79,6 +79,12 @@ def seal_entry(*, root: str = DIGEST, rows: int = 1) -> SealEntry:
                 "version_id": "",
             }
         ],
+        "redaction": {
+            "bytes": 10,
+            "path": paths.redaction(source, DIGEST),
+            "sha256": DIGEST,
+            "version_id": "",
+        },
         "retain_until": "2033-11-24T00:00:00Z",
         "sealed_at": "2026-11-24T10:00:00Z",
         "software": "indelible/0.1.0",

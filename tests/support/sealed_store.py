@@ -18,6 +18,7 @@ from tasks.log import reader, writer
 from tasks.seal.seal import Retention, seal
 from tasks.storage.protocol import ObjectStore
 from tests.support.logs import private_key
+from tests.support.sealed_tree import redaction_report
 
 YEAR = 2026
 SEALED_AT = datetime(2026, 11, 24, 10, 0, 0, tzinfo=UTC)
@@ -145,7 +146,7 @@ def _batch(
         violations={},
         unknown_fields={},
         keys=("pseudonym/2026-11",),
-        report={},
+        report=redaction_report(source, rows, load_contract(source).sha256),
     )
 
 

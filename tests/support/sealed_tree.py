@@ -23,12 +23,14 @@ from tasks.evidence.canonical import canonical_json
 from tasks.evidence.checkpoint import Checkpoint
 from tasks.evidence.note import NoteSigner, make_note
 from tasks.evidence.policy import Policy, parse_policy
+from tasks.evidence.redaction import RedactionReport
 from tasks.evidence.rows import row_leaf, salts, withhold
 
 YEAR = 2026
 ORIGIN = "audit.example/test/2026"
 ROWS_PER_GROUP = 4
 DAY = "2026-11-01"
+CONTRACT = b"version: 1\n"
 DAY_US = 1_793_491_200_000_000
 SEALED_AT = "2026-11-24T10:00:00Z"
 
@@ -194,6 +196,20 @@ def _ledger_drop(
     }
 
 
+def redaction_report(source: str, rows: int, contract: str = "") -> RedactionReport:
+    """A report of `rows` accepted rows, as small as there is, by the contract with that SHA-256."""
+    return {
+        "canaries": {"planted": 2, "redacted": 2, "rescanned": 2},
+        "contract": contract or hashlib.sha256(CONTRACT).hexdigest(),
+        "fields": [{"field": "actor", "rows": rows, "treatment": "pseudonym"}],
+        "format": "indelible/1",
+        "hits": [],
+        "leaks": [],
+        "rows": rows,
+        "source": source,
+    }
+
+
 @dataclass
 class SealedTree:
     """Objects by path, and the entries that `seal` makes a signed log of."""
@@ -226,7 +242,7 @@ class SealedTree:
         entry = {
             "contract": {
                 "version": "1.0.0",
-                **self._put(b"version: 1\n", lambda s: paths.contract(source, s)),
+                **self._put(CONTRACT, lambda s: paths.contract(source, s)),
             },
             "files": [self._data_file(batch)] if batch.data else [],
             "format": "indelible/1",
@@ -241,6 +257,10 @@ class SealedTree:
             "personal": list(PERSONAL),
             "identities": [self._identities_file(batch)] if batch.identities else [],
             "quarantine": [self._quarantine_file(batch)] if batch.aside else [],
+            "redaction": self.put(
+                canonical_json(redaction_report(source, sum(drop["accepted"] for drop in batch.drops))),
+                lambda s: paths.redaction(source, s),
+            ),
             "retain_until": "2033-11-24T00:00:00Z",
             "sealed_at": SEALED_AT,
             "software": "test/1",

@@ -23,6 +23,7 @@ DIGEST = "0123456789abcdef" * 4
         (paths.quarantine_file("gateway", DIGEST), f"quarantine/source=gateway/{DIGEST}.parquet"),
         (paths.ledger("gateway", DIGEST), f"ledger/source=gateway/{DIGEST}.jsonl"),
         (paths.gate("gateway", DIGEST), f"gate/source=gateway/{DIGEST}.json"),
+        (paths.redaction("gateway", DIGEST), f"redaction/source=gateway/{DIGEST}.json"),
         (paths.contract("gateway", DIGEST), f"contracts/gateway/{DIGEST}.yaml"),
         (paths.catalog(2026, 3), "catalog/2026/00000000000000000003.duckdb"),
     ],

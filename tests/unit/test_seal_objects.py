@@ -170,7 +170,7 @@ def store(local_store: LocalStore) -> FaultyStore:
 def test_the_entry_is_written_last_and_chains_to_the_sources_last_one(store: FaultyStore) -> None:
     entry = sealed(store, batch([[0]], aside=1), (8, 2), (8, 2), planned=2)
     assert [path.split("/")[0] for path in store.writes] == [
-        "data", "quarantine", "ledger", "gate", "contracts", "log",
+        "data", "quarantine", "ledger", "gate", "redaction", "contracts", "log",
     ]  # fmt: skip
     assert entry["previous"] == {"entry": 7, "leaf": "ab" * 32}
     assert entry["source_seq"] == 2
