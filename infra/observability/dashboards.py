@@ -253,6 +253,7 @@ def _json(dashboard: Dashboard) -> str:
     for variable in document["templating"]["list"]:
         for key in ("auto", "auto_count", "auto_min"):  # of intervals; the SDK writes them for every variable
             variable.pop(key, None)
+        variable["datasource"] = None
     return json.dumps(document, indent=2, sort_keys=True) + "\n"
 
 
