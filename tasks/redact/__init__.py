@@ -6,7 +6,9 @@ come from (`tasks.keyring`), writing.
 
 from __future__ import annotations
 
+from tasks.redact.identities import decrypt_identity
+from tasks.redact.normal import normal_text
 from tasks.redact.quarantine import decrypt_raw
 from tasks.redact.stage import redact
 
-__all__ = ["decrypt_raw", "redact"]
+__all__ = ["decrypt_identity", "decrypt_raw", "normal_text", "redact"]

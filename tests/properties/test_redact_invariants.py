@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from itertools import pairwise
 
 import polars as pl
 from hypothesis import given, settings
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from tasks.contracts.model import Field
 from tasks.redact import redact
 from tasks.redact.addresses import truncate
+from tasks.redact.prefixes import prefix_pseudonyms
 from tasks.redact.scan import JSON, KEPT, TEXT, Mode, Scanner
 from tests.support.redaction import FixedKeyring, batch, contract
 
@@ -91,16 +94,45 @@ def test_no_full_address_survives_truncation(addresses: list[str]) -> None:
     assert joined[0] == ", ".join(cut)
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.ip_addresses(), min_size=2, max_size=20, unique=True), st.binary(min_size=32, max_size=32))
+def test_pseudonyms_of_addresses_share_exactly_the_prefix_that_the_addresses_share(
+    addresses: list[IPv4Address | IPv6Address], key: bytes
+) -> None:
+    named = prefix_pseudonyms(pl.Series([str(address) for address in addresses]), key)
+    pairs = list(zip(addresses, map(ip_address, named), strict=True))
+    for (one, one_named), (other, other_named) in pairwise(pairs):
+        assert one.version == one_named.version
+        if one.version == other.version:
+            assert shared_bits(one, other) == shared_bits(one_named, other_named)
+
+
+def shared_bits(one: IPv4Address | IPv6Address, other: IPv4Address | IPv6Address) -> int:
+    return one.max_prefixlen - (int(one) ^ int(other)).bit_length()
+
+
 @settings(max_examples=10, deadline=None)
 @given(st.lists(st.one_of(st.none(), WORDS), min_size=1, max_size=20))
 def test_equal_input_gives_equal_output(values: list[str | None]) -> None:
     fields = tuple(
         Field(name, "string", ((name,),), treatment=name)
-        for name in ("keep", "drop", "mask", "truncate_ip", "pseudonym", "scan")
+        for name in (
+            "keep",
+            "drop",
+            "mask",
+            "truncate_ip",
+            "prefix_pseudonym",
+            "pseudonym",
+            "encrypt",
+            "scan",
+        )
     )
     columns = {field.name: pl.Series(values, dtype=pl.String) for field in fields}
     first = redact(batch(columns), contract(*fields), FixedKeyring())
     second = redact(batch(columns), contract(*fields), FixedKeyring())
     assert first.frame.equals(second.frame)
     assert first.report == second.report
+    assert first.identities is not None
+    assert second.identities is not None
+    assert first.identities.equals(second.identities)
     assert first.frame["mask"].null_count() == sum(value is None for value in values)
