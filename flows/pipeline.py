@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from flows import holding
+from flows.commitments import commit_keys
 from flows.entries import record_class
 from flows.outside import confirm
 from flows.readiness import check_store
@@ -25,6 +26,7 @@ from tasks.batch import Drop, ReadBatch, RedactedBatch
 from tasks.contracts.model import Contract
 from tasks.errors import AlreadyExistsError, StoreRefusedError
 from tasks.evidence import paths
+from tasks.evidence.checkpoint import parse_checkpoint
 from tasks.ingest.listing import list_drops, plan
 from tasks.ingest.read import read_batch
 from tasks.log import reader
@@ -136,6 +138,7 @@ def deliver_batch(
             return []
         if not runtime.settings.sequencer.worker:
             record_class(runtime, catalog, contract)
+            commit_keys(runtime, catalog, redacted.keys)
         try:
             return [_seal(runtime, contract, redacted, catalog, year, planned)]
         except OvertakenError:
@@ -165,9 +168,10 @@ def publish(runtime: Runtime, catalog: Catalog) -> CheckpointReceipt:
     published = next(iter(runtime.store.list(path)), None) is not None
     # Another deployment's runner may have published it: then our own copy is still an older one.
     current = runtime.catalog_path.exists() and catalog.published() == {y: i.size for y, i in shards.items()}
+    lost: tuple[str, ...] = ()
     if not published or not current:
         checkpoints = {shard: (newest.size, newest.note.decode()) for shard, newest in shards.items()}
-        data = catalog.publish_to(runtime.catalog_path, runtime.contracts(), checkpoints)
+        data, lost = catalog.publish_to(runtime.catalog_path, runtime.contracts(), checkpoints)
         until = now + timedelta(days=runtime.settings.retention.catalog_days)
         # DuckDB files are not byte-reproducible; of two publishers of one size, the first one's stays.
         with suppress(AlreadyExistsError):
@@ -179,9 +183,20 @@ def publish(runtime: Runtime, catalog: Catalog) -> CheckpointReceipt:
         root=integrated.root,
         advanced=integrated.advanced,
         catalog=path,
+        lost=lost,
         unheld=unheld,
         **confirm(runtime, shards, year),
     )
+
+
+def restore_catalog(runtime: Runtime, catalog: Catalog) -> tuple[str, ...]:
+    """Make the local catalog again from the log and the checkpoints that are stored. Signs and stores nothing.
+
+    Returns:
+        Sealed files that are not in the store, and which it had to leave out.
+    """
+    checkpoints = {shard: _stored_checkpoint(runtime, shard) for shard in reader.shards(runtime.store)}
+    return catalog.publish_to(runtime.catalog_path, runtime.contracts(), checkpoints)[1]
 
 
 def check_clock(runtime: Runtime) -> None:
@@ -196,6 +211,12 @@ def check_clock(runtime: Runtime) -> None:
             f"this machine's clock and the store's differ by {difference:.0f} seconds",
             next_step="Set both by NTP, then run again.",
         )
+
+
+def _stored_checkpoint(runtime: Runtime, year: int) -> tuple[int, str]:
+    """Size and note of a log's newest checkpoint. Whether it is signed is the verifier's matter."""
+    note = (reader.newest_note(runtime.store, year) or b"").decode()
+    return parse_checkpoint(note.partition("\n\n")[0] + "\n").size if note else 0, note
 
 
 def _without_known(batch: ReadBatch, catalog: Catalog) -> ReadBatch | None:

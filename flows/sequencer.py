@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
+from flows.commitments import commit_keys
 from flows.entries import record_class
 from flows.receipts import CheckpointReceipt
 from flows.settings import Settings
@@ -27,6 +28,7 @@ from tasks.batch import SealedBatch
 from tasks.errors import (
     AlreadyExistsError,
     ContractError,
+    KeyUnavailableError,
     StoreRefusedError,
     StoreUnavailableError,
     UsageError,
@@ -191,6 +193,7 @@ def sequence(runtime: Runtime, catalog: Catalog, note: bytes) -> tuple[int, Seal
     _check_content(runtime.store, cast("SealEntry", placed(manifest.body, locate())))
     _check_new(runtime.store, catalog, manifest.body)
     record_class(runtime, catalog, runtime.contract(manifest.body["source"]))
+    _commit_keys(runtime, catalog, manifest.body["keys"])
     sealed = commit(
         runtime.store,
         year,
@@ -200,6 +203,16 @@ def sequence(runtime: Runtime, catalog: Catalog, note: bytes) -> tuple[int, Seal
         retain_until=log_until(runtime),
     )
     return year, sealed
+
+
+def _commit_keys(runtime: Runtime, catalog: Catalog, names: list[str]) -> None:
+    """The log is bound to the worker's keys before it names them. Only commitments are read here, no key."""
+    try:
+        commit_keys(runtime, catalog, names)
+    except KeyUnavailableError as error:
+        if error.transient:
+            raise
+        raise ManifestRefusedError("manifest-keys", str(error), next_step=error.next_step) from error
 
 
 def _check_fresh(runtime: Runtime, manifest: Manifest, year: int) -> None:
