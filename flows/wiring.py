@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,7 +90,7 @@ class Runtime:
         """The name of a log shard, as it stands in its checkpoints."""
         return f"{self.settings.log.origin}/{year}"
 
-    @property
+    @cached_property
     def key_table(self) -> KeyTable:
         """Where keys of months and persons lie."""
         return open_key_table(self.settings, self.keyring.secret("index"))

@@ -7,8 +7,23 @@ destroyed and what is sealed of it (`flows.subject_keys`).
 
 from __future__ import annotations
 
+from tasks.subjects.commitments import Committed, Destruction
+from tasks.subjects.destruction import Cause, Destroyed, destroy_month, destroy_subject
 from tasks.subjects.engine import open_database
-from tasks.subjects.table import KeyTable
+from tasks.subjects.rewrap import rewrap
+from tasks.subjects.table import KeyTable, Place
 from tasks.subjects.wrapping import KeyEncryptionKey
 
-__all__ = ["KeyEncryptionKey", "KeyTable", "open_database"]
+__all__ = [
+    "Cause",
+    "Committed",
+    "Destroyed",
+    "Destruction",
+    "KeyEncryptionKey",
+    "KeyTable",
+    "Place",
+    "destroy_month",
+    "destroy_subject",
+    "open_database",
+    "rewrap",
+]

@@ -37,6 +37,11 @@ class Committed:
     count: int
     root: bytes
 
+    @property
+    def of_month(self) -> bool:
+        """Whether it is the key of a month, of which there is one."""
+        return self.name != SUBJECT
+
 
 @dataclass(frozen=True, slots=True)
 class Destruction:

@@ -73,7 +73,8 @@ class KeyTable:
         if key is not None:
             return key
         table_key = self.table_keys.current()
-        row = {"purpose": purpose, "epoch": epoch, **self._new_key(table_key, name, name.encode())}
+        new = self._new_key(table_key, name, month_row(purpose, epoch))
+        row = {"purpose": purpose, "epoch": epoch, **new}
         with self.database.writing() as connection:
             insert_new(connection, MONTHS, [row])
             key = self._month(connection, purpose, epoch)
@@ -149,13 +150,13 @@ class KeyTable:
         row = connection.execute(query.where(MONTHS.c.purpose == purpose, MONTHS.c.epoch == epoch)).first()
         if row is None:
             return None
-        name = f"{purpose}/{epoch}"
         if row.wrapped is None:
             raise KeyUnavailableError(
-                f"the key {name} was destroyed",
+                f"the key {purpose}/{epoch} was destroyed",
                 next_step="Nothing can read what it protected. Records of that month come too late to be sealed.",
             )
-        return self.table_keys.get(row.table_key, connection).unwrap(bytes(row.wrapped), name.encode())
+        table_key = self.table_keys.get(row.table_key, connection)
+        return table_key.unwrap(bytes(row.wrapped), month_row(purpose, epoch))
 
     def _read(self, connection: Connection, subjects: Sequence[bytes]) -> dict[bytes, bytes]:
         columns = SUBJECTS.c.subject, SUBJECTS.c.table_key, SUBJECTS.c.wrapped
@@ -176,6 +177,11 @@ def chunks(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
     return (values[start : start + CHUNK] for start in range(0, len(values), CHUNK))
 
 
+def month_row(purpose: str, epoch: str) -> bytes:
+    """What binds a month's wrapped key to its row."""
+    return f"{purpose}/{epoch}".encode()
+
+
 def subject_row(subject: bytes) -> bytes:
-    """What binds a wrapped key to its row."""
+    """What binds a person's wrapped key to its row."""
     return b"subject/" + subject
