@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tasks.batch import Drop
 from tasks.catalog.completeness import Minute
@@ -16,7 +16,7 @@ from tasks.completeness.findings import (
     Explanations,
     Finding,
 )
-from tasks.completeness.intervals import Interval, drop_time, floor, from_us, key_time
+from tasks.completeness.intervals import EPOCH, Interval, drop_time, floor, from_us, key_time
 from tasks.completeness.inventory import DigestOf, SealedByKey, find_sealed, is_same
 from tasks.completeness.rhythm import due, event_findings, silence_findings, volume_findings
 from tasks.contracts.rhythm import LENGTHS, Rhythm
@@ -136,6 +136,11 @@ def _times(observed: Observed) -> Iterable[datetime]:
     """When drops came, whatever became of them."""
     times = {drop_time(drop) for drop in observed.landed}
     times |= {key_time(key, lines[0].landed_at) for key, lines in observed.sealed.items()}
+    times |= {
+        key_time(line["key"], (beat.interval.since - EPOCH) // timedelta(microseconds=1))
+        for beat in observed.beats
+        for line in beat.lines
+    }
     return (time for time in times if observed.measured.covers(time))
 
 
