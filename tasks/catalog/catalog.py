@@ -6,7 +6,6 @@ not in the log. What answers "is this drop sealed?" is the log, read up to its e
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -16,22 +15,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import duckdb
 import polars as pl
 
 from tasks.batch import Drop
+from tasks.catalog.named import named_tables
 from tasks.catalog.schema import ENTRY_TABLES, TABLES
 from tasks.catalog.session import Session
 from tasks.contracts.model import Contract
-from tasks.errors import NotFoundError, VerificationError
+from tasks.errors import NotFoundError
 from tasks.evidence import merkle, paths
 from tasks.evidence.entry import parse_entry
 from tasks.log import reader
 from tasks.storage.protocol import ObjectStore
 
-_LEDGER_COLUMNS = (
-    "index", "key", "version_id", "etag", "landed_at", "bytes", "sha256", "raw_bytes", "raw_sha256",
-    "lines", "accepted", "quarantined", "duplicate", "blank", "flags",
-)  # fmt: skip
 _SUMS = ("drops", "lines", "accepted", "quarantined", "duplicate", "blank", "bytes")
 
 
@@ -168,7 +165,8 @@ class Catalog:
     def known_fingerprints(self, source: str, dates: Iterable[str], candidates: pl.Series) -> frozenset[str]:
         """Those of `candidates` that stand in sealed files of the source's event dates.
 
-        Cost grows with the rows of those dates, not with the lake: one column of their files is read.
+        Cost grows with the rows of those dates, not with the lake: one column of their files is read. What a
+        file held that is not in the store any more is new.
         """
         wanted = list(dates)
         files = self.connection.execute(
@@ -176,16 +174,25 @@ class Catalog:
             " AND event_date::VARCHAR IN (SELECT unnest(?))",
             [source, wanted],
         ).fetchall()
+        names = [path for (path,) in files]
+        try:
+            return self._fingerprints(names, candidates)
+        except duckdb.IOException:
+            lost = frozenset(self._lost())
+            if lost.isdisjoint(names):
+                raise
+            return self._fingerprints([path for path in names if path not in lost], candidates)
+
+    def _fingerprints(self, files: Sequence[str], candidates: pl.Series) -> frozenset[str]:
         if not files or candidates.is_empty():
             return frozenset()
-        located = [self._session.locate(path) for (path,) in files]
         rows = self._ask(
             # The empty part gives the column to files from before the contract had a record key.
             "SELECT DISTINCT _fingerprint FROM (SELECT NULL::VARCHAR AS _fingerprint WHERE false"
             " UNION ALL BY NAME SELECT * FROM read_parquet(?, union_by_name = true))"
             " SEMI JOIN asked a ON _fingerprint = a.fingerprint",
             pl.DataFrame({"fingerprint": candidates}),
-            located,
+            [self._session.locate(path) for path in files],
         )
         return frozenset(value for (value,) in rows)
 
@@ -270,9 +277,22 @@ class Catalog:
         ).fetchall()
         return frozenset(digests[digest] for (digest,) in rows)
 
-    def create_views(self, contracts: Iterable[Contract]) -> None:
-        """(Re)create the views, so that they name every file sealed so far."""
-        self._session.create_views(self.connection, contracts)
+    def create_views(self, contracts: Iterable[Contract]) -> tuple[str, ...]:
+        """(Re)create the views, so that they name every file sealed so far.
+
+        Returns:
+            Sealed files that are not in the store. The views go on without them; `tasks.verify` reports them.
+        """
+        of_sources = tuple(contracts)
+        try:
+            self._session.create_views(self.connection, of_sources)
+        except duckdb.IOException:
+            lost = self._lost()
+            if not lost:
+                raise
+            self._session.create_views(self.connection, of_sources, lost)
+            return lost
+        return ()
 
     def status(self) -> dict[str, Any]:
         """Sums by source and by shard, from the log alone."""
@@ -300,8 +320,8 @@ class Catalog:
 
     def publish_to(
         self, path: Path, contracts: Iterable[Contract], checkpoints: Mapping[int, tuple[int, str]]
-    ) -> bytes:
-        """Finish the catalog as of the newest checkpoints, write it to `path` and return its bytes.
+    ) -> tuple[bytes, tuple[str, ...]]:
+        """Finish the catalog as of the newest checkpoints and write it to `path`.
 
         What is in no checkpoint yet is taken out: what the catalog shows can be proven.
 
@@ -309,11 +329,14 @@ class Catalog:
             path: local file; replaced atomically.
             contracts: contracts of all sources.
             checkpoints: shard -> (size, signed note).
+
+        Returns:
+            Its bytes, and what `create_views` returns.
         """
         for shard, (size, note) in checkpoints.items():
             self._forget(shard, size)
             self.connection.execute("INSERT OR REPLACE INTO log_state VALUES (?, ?, ?)", [shard, size, note])
-        self._session.create_views(self.connection, contracts)
+        lost = self.create_views(contracts)
         self.connection.execute("CHECKPOINT")
         self.connection.close()
         data = self._path.read_bytes()
@@ -322,7 +345,18 @@ class Catalog:
         temporary.write_bytes(data)
         temporary.replace(path)
         self.connection = self._session.connect(self._path)
-        return data
+        return data, lost
+
+    def _lost(self) -> tuple[str, ...]:
+        named = self.connection.execute(
+            "SELECT path FROM files WHERE role IN ('data', 'quarantine')"
+        ).fetchall()
+        there = {
+            info.path
+            for prefix in (paths.DATA_PREFIX, paths.QUARANTINE_PREFIX)
+            for info in self._store.list(prefix)
+        }
+        return tuple(sorted({path for (path,) in named} - there))
 
     def _forget(self, shard: int, size: int) -> None:
         for table in ENTRY_TABLES:
@@ -361,24 +395,14 @@ class Catalog:
                      file["version_id"], file["bytes"], file["rows"], file["sha256"], file["root"],
                      file.get("min_time"), file.get("max_time")],
                 )  # fmt: skip
-        self._apply_ledger(shard, index, entry)
+        for table, frame in named_tables(self._store, entry).items():
+            self._insert(table, [shard, index, entry["source"]], frame)
 
-    def _apply_ledger(self, shard: int, index: int, entry: Mapping[str, Any]) -> None:
-        ledger = entry["ledger"]
-        data = self._store.read(ledger["path"], ledger["version_id"] or None)
-        if hashlib.sha256(data).hexdigest() != ledger["sha256"]:
-            raise VerificationError(
-                "ledger-changed",
-                f"{ledger['path']} is not what entry {index} of shard {shard} names",
-                next_step="Run `indelible verify` and stop delivering until the cause is known.",
-            )
-        lines = [json.loads(line) for line in data.splitlines()]
-        columns = {name: [line[name] for line in lines] for name in _LEDGER_COLUMNS}
-        frame = pl.DataFrame(columns, schema_overrides={"version_id": pl.String, "flags": pl.List(pl.String)})
-        self.connection.register("ledger_lines", frame.to_arrow())
-        named = ", ".join(f'"{name}"' for name in _LEDGER_COLUMNS)
+    def _insert(self, table: str, place: list[object], frame: pl.DataFrame) -> None:
+        columns = ", ".join(f'"{name}"' for name in frame.columns)
+        self.connection.register("named_rows", frame.to_arrow())
         self.connection.execute(
-            f"INSERT INTO drops (shard, entry, source, {named}) SELECT ?, ?, ?, {named} FROM ledger_lines",
-            [shard, index, entry["source"]],
+            f"INSERT INTO {table} (shard, entry, source, {columns}) SELECT ?, ?, ?, {columns} FROM named_rows",
+            place,
         )
-        self.connection.unregister("ledger_lines")
+        self.connection.unregister("named_rows")

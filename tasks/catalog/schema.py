@@ -21,11 +21,14 @@ CREATE TABLE IF NOT EXISTS drops (
     shard INTEGER, entry BIGINT, source VARCHAR, index INTEGER, key VARCHAR, version_id VARCHAR, etag VARCHAR,
     landed_at BIGINT, bytes BIGINT, sha256 VARCHAR, raw_bytes BIGINT, raw_sha256 VARCHAR, lines BIGINT,
     accepted BIGINT, quarantined BIGINT, duplicate BIGINT, blank BIGINT, flags VARCHAR[]);
+CREATE TABLE IF NOT EXISTS redactions (
+    shard INTEGER, entry BIGINT, source VARCHAR, field VARCHAR, treatment VARCHAR, rows BIGINT,
+    detector VARCHAR, texts BIGINT, leaks BIGINT);
 CREATE INDEX IF NOT EXISTS drops_by_key ON drops (source, key);
 """
 
 # Tables whose rows belong to an entry each.
-ENTRY_TABLES = ("entries", "batches", "files", "drops")
+ENTRY_TABLES = ("entries", "batches", "files", "drops", "redactions")
 
 # Columns of `access_events` that do not come from a contract's accessEvents mapping.
 EVENT_COLUMNS = ("actor", "action", "resource", "outcome", "source_address")

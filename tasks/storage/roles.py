@@ -26,7 +26,13 @@ DELIVERED: Final = (
     paths.CONTRACTS_PREFIX,
 )
 # What the catalog is built from, and the catalog.
-PUBLISHED: Final = (paths.CATALOG_PREFIX, paths.DATA_PREFIX, paths.LEDGER_PREFIX, paths.LOG_PREFIX)
+PUBLISHED: Final = (
+    paths.CATALOG_PREFIX,
+    paths.DATA_PREFIX,
+    paths.LEDGER_PREFIX,
+    paths.REDACTION_PREFIX,
+    paths.LOG_PREFIX,
+)
 EVERYTHING: Final = ("",)
 CANARIES: Final = "probe/"  # what is tried out before anything is sealed, see `tasks.storage.probe`
 

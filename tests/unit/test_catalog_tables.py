@@ -28,7 +28,7 @@ from tests.support.faults import (
     write_contract,
 )
 
-TABLES = ("entries", "batches", "files", "drops")
+TABLES = ("entries", "batches", "files", "drops", "redactions")
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +177,7 @@ def test_a_changed_ledger_stops_the_catalog_before_its_entry(delivered: Runtime,
         copy.create(info.path, data.replace(b'"lines":6', b'"lines":7') if info.path == ledger else data,
                     retain_until=None)  # fmt: skip
     with Catalog(copy.as_store(), delivered.session()) as catalog:
-        with pytest.raises(VerificationError, match="ledger-changed") as caught:
+        with pytest.raises(VerificationError, match="object-hash") as caught:
             catalog.sync()
         assert ledger in str(caught.value)
         assert catalog.size(2026) == 3
@@ -187,7 +187,7 @@ def test_a_changed_ledger_stops_the_catalog_before_its_entry(delivered: Runtime,
 def test_a_publication_holds_only_what_its_checkpoint_covers(delivered: Runtime, tmp_path: Path) -> None:
     target = tmp_path / "deep" / "catalog.duckdb"
     with delivered.catalog() as catalog:
-        data = catalog.publish_to(target, delivered.contracts(), {2026: (4, "note")})
+        data, _ = catalog.publish_to(target, delivered.contracts(), {2026: (4, "note")})
         assert catalog.published() == {2026: 4}
     assert target.read_bytes() == data
     assert [path.name for path in target.parent.iterdir()] == ["catalog.duckdb"]
