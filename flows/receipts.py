@@ -59,6 +59,7 @@ class CheckpointReceipt:
     """The signed state after a run.
 
     Attributes:
+        lost: sealed files that are not in the store, and which the published catalog had to leave out.
         unheld: why legal holds in force were not put on what is new; empty when they were.
         witnessed: entries under the newest checkpoint that a quorum of witnesses has cosigned.
         unwitnessed: by witness, why it has not cosigned the newest checkpoint.
@@ -73,6 +74,7 @@ class CheckpointReceipt:
     root: str
     advanced: bool
     catalog: str
+    lost: tuple[str, ...] = ()
     unheld: str = ""
     witnessed: int | None = None
     unwitnessed: Mapping[str, str] = field(default_factory=dict)

@@ -35,7 +35,10 @@ def query(
         with runtime.catalog() as catalog:
             from flows import pipeline
 
-            pipeline.publish(runtime, catalog)
+            for path in pipeline.restore_catalog(runtime, catalog):
+                err.print(
+                    f"[red]missing[/] {path}: it is sealed and not in the store; run `indelible verify`"
+                )
     names, rows = run_query(runtime.session(), runtime.catalog_path, sql)
     if as_json and as_csv:
         raise UsageError("--json and --csv exclude each other", next_step="Give one of them.")

@@ -180,6 +180,10 @@ def print_receipts(receipts: list[BatchReceipt], checkpoint: CheckpointReceipt) 
         for rule, count in r.rules.items():
             out.print(f"    {count:>8,}  {rule}")
     out.print(f"checkpoint {checkpoint.origin} size {checkpoint.size} root {checkpoint.root}")
+    for path in checkpoint.lost:
+        out.print(f"[red]missing[/] {path}: it is sealed and not in the store; queries go on without it")
+    if checkpoint.lost:
+        next_step("indelible verify")
     warn_unheld(checkpoint)
     warn_unconfirmed(checkpoint)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -58,9 +58,14 @@ class Session:
             self._attach_s3(connection)
         return connection
 
-    def create_views(self, connection: duckdb.DuckDBPyConnection, contracts: Iterable[Contract]) -> None:
-        """(Re)create the catalog's views over this store."""
-        create_views(connection, contracts, self.locate)
+    def create_views(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        contracts: Iterable[Contract],
+        lost: Collection[str] = (),
+    ) -> None:
+        """(Re)create the catalog's views over this store, without the files that are `lost`."""
+        create_views(connection, contracts, self.locate, lost)
 
     def _attach_s3(self, connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(f"LOAD {literal(str(_httpfs()))}")

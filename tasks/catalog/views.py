@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import duckdb
 
+from tasks.catalog.log_views import LOG_VIEWS
 from tasks.catalog.schema import EVENT_COLUMNS
 from tasks.contracts.model import Contract
 
@@ -44,7 +45,10 @@ def literal(text: str) -> str:
 
 
 def create_views(
-    connection: duckdb.DuckDBPyConnection, contracts: Iterable[Contract], locate: Callable[[str], str]
+    connection: duckdb.DuckDBPyConnection,
+    contracts: Iterable[Contract],
+    locate: Callable[[str], str],
+    lost: Collection[str] = (),
 ) -> None:
     """(Re)create all views.
 
@@ -52,10 +56,11 @@ def create_views(
         connection: the catalog.
         contracts: the contracts of the sources that may have been sealed.
         locate: object path -> what DuckDB opens (`s3://...` or a file path).
+        lost: files that are not in the store, and are left out.
     """
     events = []
     for contract in contracts:
-        files = _paths(connection, "data", contract.source)
+        files = _paths(connection, "data", contract.source, lost)
         if files:
             _create_source_view(connection, contract, [locate(path) for path in files])
             events.append(_events_of(contract))
@@ -63,18 +68,21 @@ def create_views(
         "CREATE OR REPLACE VIEW access_events AS " + (" UNION ALL ".join(events) or _EMPTY_EVENTS)
     )
     connection.execute(f"CREATE OR REPLACE VIEW keys AS {_KEYS}")
-    aside = [locate(path) for path in _paths(connection, "quarantine", None)]
+    connection.execute(LOG_VIEWS)
+    aside = [locate(path) for path in _paths(connection, "quarantine", None, lost)]
     connection.execute(
         "CREATE OR REPLACE VIEW set_aside AS " + (_set_aside(aside) if aside else _EMPTY_SET_ASIDE)
     )
 
 
-def _paths(connection: duckdb.DuckDBPyConnection, role: str, source: str | None) -> list[str]:
+def _paths(
+    connection: duckdb.DuckDBPyConnection, role: str, source: str | None, lost: Collection[str]
+) -> list[str]:
     rows = connection.execute(
         "SELECT path FROM files WHERE role = ? AND (? IS NULL OR source = ?) ORDER BY shard, entry, n",
         [role, source, source],
     ).fetchall()
-    return [path for (path,) in rows]
+    return [path for (path,) in rows if path not in lost]
 
 
 def _scan(files: list[str], *, hive: bool) -> str:

@@ -32,7 +32,8 @@ _CHUNK_LINES = 65_536
 def read_batch(landing: Readable, contract: Contract, drops: Sequence[Drop], limits: Limits) -> ReadBatch:
     """Read drops of one source into columns, without losing a line.
 
-    Holds the decompressed bytes of all `drops`; `listing.plan` bounds how much that is.
+    Holds the decompressed bytes of all `drops`; `listing.plan` bounds how much that is. A drop that has another
+    size than it was listed with is still being written: it is left out, and the next run finds it complete.
 
     Args:
         landing: where the drops lie.
@@ -46,9 +47,12 @@ def read_batch(landing: Readable, contract: Contract, drops: Sequence[Drop], lim
     """
     reader = _Reader(contract, limits)
     with _no_cycles():
-        done = tuple(
-            reader.read(i, drop, landing.read(drop.key, drop.version_id)) for i, drop in enumerate(drops)
+        whole = (
+            (drop, stored)
+            for drop in drops
+            if len(stored := landing.read(drop.key, drop.version_id)) == drop.size
         )
+        done = tuple(reader.read(i, drop, stored) for i, (drop, stored) in enumerate(whole))
         return ReadBatch(contract.source, done, reader.frame(), reader.set_aside.frame())
 
 
