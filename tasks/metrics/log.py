@@ -7,6 +7,8 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from tasks.batch import Drop
+from tasks.errors import NotFoundError
+from tasks.evidence import paths
 from tasks.log import reader
 from tasks.metrics import families as f
 from tasks.metrics.facts import facts
@@ -35,6 +37,7 @@ class SealedLog:
         self._catalog: Catalog | None = None
         self._growth = Growth()
         self._signed: dict[int, int] = {}
+        self._last: dict[str, bytes] = {}  # the last entry of each log, by its path
         self._known: tuple[object, list[Sample]] = (None, [])
 
     def samples(self) -> list[Sample]:
@@ -73,15 +76,24 @@ class SealedLog:
 
     def _synced(self) -> Catalog:
         signed = {shard: reader.integrated(self._store, shard) for shard in reader.shards(self._store)}
-        if any(signed.get(shard, 0) < size for shard, size in self._signed.items()):
+        shrunk = any(signed.get(shard, 0) < size for shard, size in self._signed.items())
+        if shrunk or not all(self._stands(path, data) for path, data in self._last.items()):
             self._forget()  # another log, or one that was given up or set back: what is remembered is not of it
         if self._catalog is None:
             self._catalog = self._open()
         self._catalog.sync()
+        ends = [paths.sequence(shard, self._catalog.size(shard) - 1) for shard in signed]
+        self._last = {path: self._last.get(path) or self._store.read(path) for path in ends}
         self._signed = signed
         return self._catalog
+
+    def _stands(self, path: str, data: bytes) -> bool:
+        try:
+            return self._store.read(path) == data
+        except NotFoundError:
+            return False
 
     def _forget(self) -> None:
         if self._catalog is not None:
             self._catalog.__exit__(None, None, None)
-        self._catalog, self._growth, self._signed = None, Growth(), {}
+        self._catalog, self._growth, self._signed, self._last = None, Growth(), {}, {}
