@@ -20,6 +20,7 @@ from tasks.evidence import paths
 from tasks.evidence.policy import Policy, policy_text
 from tasks.evidence.tiles import new_tiles
 from tasks.evidence.tlog_proof import TlogProof
+from tasks.export.completeness import completeness_lists
 from tasks.export.controls import framework
 from tasks.export.facts import Facts, Progress, gather, load_object
 from tasks.export.files import Member, whole_file, write_zip
@@ -101,7 +102,7 @@ def _evidence(store: ObjectStore, scope: Scope) -> Iterator[Member]:
     objects: dict[str, Mapping[str, Any]] = {
         facts["path"]: facts for batch in scope.batches for facts in batch.objects()
     }
-    objects |= {facts["path"]: facts for facts in object_lists(scope)}
+    objects |= {facts["path"]: facts for facts in (*object_lists(scope), *completeness_lists(scope))}
     for name, facts in objects.items():
         size = facts["bytes"] if "bytes" in facts else store.head(name, facts["version_id"] or None).size
         yield Member(name, facts["sha256"], size, partial(load_object, store, facts))

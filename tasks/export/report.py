@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import jinja2
 
+from tasks.export.completeness import coverage, explained
 from tasks.export.controls import PLACES, RETENTION, Framework
 from tasks.export.facts import COUNTS, OUTCOMES, BatchFacts, Facts
 from tasks.export.holds import holds
@@ -58,6 +59,8 @@ def render_report(
         places=PLACES,
         retention=RETENTION,
         holds=holds(scope),
+        coverage=coverage(scope),
+        explained=explained(scope),
         stamped=stamped,
     )
     return page.encode("utf-8")

@@ -189,8 +189,12 @@ class Completeness:
         for source in sorted({source for source, _ in self._waiting}):
             for place, facts in self._ledgers.get(source, {}).items():
                 waits = [w for w, (beat, _) in self._waiting.items() if w[0] == source and beat < place]
-                keys = {line["key"] for line in self._ledger(facts) or ()} if waits else set[str]()
-                for found in (w for w in waits if w[1] in keys):
+                lines = self._ledger(facts) if waits else []
+                if lines is None:
+                    sentence = f"{len(waits)} drops that had landed may be sealed in it, and it is not here."
+                    self._tree.findings.unmeasured(reasons.COMPLETENESS_SKIPPED, facts["path"], sentence)
+                keys = None if lines is None else {line["key"] for line in lines}
+                for found in (w for w in waits if keys is None or w[1] in keys):
                     del self._waiting[found]
 
     def _is_explained(self, source: str, code: str, key: str | None, since: str, until: str) -> bool:

@@ -184,3 +184,15 @@ def test_past_an_entry_that_is_lost_no_chain_is_judged() -> None:
     codes = {finding.reason for finding in verify(tree, tree.policy).findings}
     assert reasons.HEARTBEAT_HOLE not in codes
     assert reasons.HEARTBEAT_NEWEST not in codes
+
+
+def test_whether_a_drop_was_sealed_later_is_not_measured_without_the_later_ledgers() -> None:
+    waiting = example_batch(SOURCE, 1).drops[0]
+    tree = tree_with_batch()
+    beat(tree, SOURCE, 3, [line(waiting["key"], waiting["bytes"], None)], NEWEST)
+    later = tree.add(example_batch(SOURCE, 1))
+    tree.seal()
+    del tree.objects[later["ledger"]["path"]]
+    codes = {finding.reason for finding in verify(tree, tree.policy).findings}
+    assert reasons.COMPLETENESS_SKIPPED in codes
+    assert reasons.DROP_NOT_SEALED not in codes
