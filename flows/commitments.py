@@ -40,13 +40,14 @@ def commit_keys(runtime: Runtime, catalog: Catalog, names: Iterable[str]) -> Non
     Raises:
         KeyUnavailableError: a month has another key in the log than here, none, or a destroyed one.
     """
-    database = runtime.key_table.database
-    for batch in unsealed_batches(database):
+    database, months = runtime.key_table.database, set(names) - {SUBJECT}
+    new = {name for name in months if not _sealed(catalog, "commit", name)}
+    for batch in unsealed_batches(database, new):
         body = {"action": "commit", "count": batch.count, "name": batch.name, "root": batch.root.hex()}
         append_unless(runtime, catalog, "key", body, partial(_is_committed, catalog, batch))
         mark_sealed(database, batch.id)
     catalog.sync()
-    for name in set(names) - {SUBJECT}:
+    for name in sorted(months):
         if not _sealed(catalog, "commit", name):
             raise KeyUnavailableError(
                 f"the log does not commit to the key {name}, and the key table here does not know it",

@@ -33,6 +33,7 @@ from tasks.evidence.policy import policy_text
 from tasks.evidence.tiles import TileReader
 from tasks.log import reader, writer
 from tasks.storage.protocol import ObjectStore
+from tasks.subjects.commitments import mark_all_unsealed
 
 if TYPE_CHECKING:
     from tasks.catalog.catalog import Catalog
@@ -183,6 +184,7 @@ def compromise(runtime: Runtime, order: Order, last_good: int) -> Recovered:
             f"log/{lost + 1} has begun already",
             next_step="See `indelible key list`: somebody else was faster.",
         ) from error
+    mark_all_unsealed(runtime.key_table.database)
     with runtime.catalog() as catalog:
         checkpoint = pipeline.publish(runtime, catalog)
     return Recovered(lost + 1, signer.vkey, evidence.write_policy(runtime, vkeys), checkpoint)

@@ -7,7 +7,7 @@ that each key's destruction can be tied to what was published; no row says to wh
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -70,8 +70,16 @@ class Destruction:
     reason: str
 
 
-def unsealed_batches(database: Database) -> list[Committed]:
-    """Batches of which no entry is known to be in the log, oldest first. New keys come into new batches."""
+def unsealed_batches(database: Database, names: Collection[str] = ()) -> list[Committed]:
+    """Batches to publish, oldest first. New keys come into new batches.
+
+    Args:
+        database: the key table.
+        names: of keys that the log does not commit to, whatever is noted here: it may be another log.
+
+    Returns:
+        Those of which no entry is known to be in the log, and those of `names`.
+    """
     with database.reading() as connection:
         fresh = [
             connection.scalar(select(table.c.commitment).where(table.c.batch.is_(None)).limit(1))
@@ -80,12 +88,18 @@ def unsealed_batches(database: Database) -> list[Committed]:
     if any(fresh):
         with database.writing() as connection:
             make_batches(connection)
-    query = select(BATCHES).where(BATCHES.c.sealed.is_(False)).order_by(BATCHES.c.id)
+    query = select(BATCHES).where(BATCHES.c.sealed.is_(False) | BATCHES.c.name.in_(names))
     with database.reading() as connection:
         return [
             Committed(row.id, row.name, len(row.commitments) // _SIZE, bytes(row.root))
-            for row in connection.execute(query)
+            for row in connection.execute(query.order_by(BATCHES.c.id))
         ]
+
+
+def mark_all_unsealed(database: Database) -> None:
+    """Forget which entries are in the log, after a part of it was given up; what is there is not sealed twice."""
+    with database.writing() as connection:
+        connection.execute(update(BATCHES).values(sealed=False))
 
 
 def mark_sealed(database: Database, batch: int) -> None:

@@ -37,7 +37,7 @@ WORKER = "worker-1.example"
 
 
 class Place:
-    """A worker and a sequencer on one store, each with keys of its own."""
+    """A worker and a sequencer on one store and one key table, each with keys of its own."""
 
     def __init__(self, base: Path) -> None:
         self.base, self.landing = base, base / "landing"
@@ -57,7 +57,11 @@ class Place:
 
     def runtime(self, name: str, **settings: Any) -> Runtime:
         return small_runtime(
-            self.store.as_store(), self.base / name, self.landing, sequencer={"max_age_s": 3600, **settings}
+            self.store.as_store(),
+            self.base / name,
+            self.landing,
+            sequencer={"max_age_s": 3600, **settings},
+            key_table={"url": f"sqlite:///{self.base / 'table.db'}"},  # one for all; the KEK is the workers'
         )
 
     def run(self) -> list[Handled]:
@@ -139,7 +143,9 @@ def test_a_worker_has_no_key_of_the_log_and_writes_nothing_into_it(place: Place)
     place.hand_over(1)
     assert not [path for path in place.store.writes if path.startswith(paths.LOG_PREFIX)]
     keys = {path.name for path in (place.base / "worker" / "keys").iterdir()}
-    assert keys == {"root.key", f"signing-{WORKER}.pem"}
+    assert keys == {"root.key", f"signing-{WORKER}.pem", "table-kek-1.key"}
+    place.run()
+    assert not list((place.base / "sequencer" / "keys").glob("table*"))
 
 
 def test_a_manifest_is_sealed_once(place: Place) -> None:

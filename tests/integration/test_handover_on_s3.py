@@ -51,6 +51,7 @@ class Place:
             self.base / name,
             self.landing,
             sequencer=settings,
+            key_table={"url": f"sqlite:///{self.base / 'table.db'}"},
             store={"uri": "s3://indelible", **self.server.section(role)},
         )
 

@@ -63,7 +63,7 @@ def test_the_class_is_sealed_before_the_first_batch_and_at_each_change(place: Pl
         ("longer", "settings", 500),
     ]
     kinds = [entry["type"] for entry in all_entries(place)]
-    assert kinds == ["genesis", "retention", "seal", "seal", "retention", "seal", "retention", "seal"]
+    assert kinds == ["genesis", "retention", "key", "seal", "seal", "retention", "seal", "retention", "seal"]
     days = [
         (datetime.fromisoformat(e["retain_until"]) - datetime.fromisoformat(e["sealed_at"])).days
         for e in place.entries("seal")
