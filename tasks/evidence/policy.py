@@ -98,6 +98,17 @@ class Policy:
             raise failure(CHECKPOINT_BEYOND_LIMIT, f"the key is not trusted up to size {checkpoint.size}")
         return checkpoint, tuple(keys)
 
+    def text(self) -> str:
+        """The policy spelled out, without URLs; `parse_policy` makes an equal one of it."""
+        limits = {key.vkey: size for key, size in self.limits.items()}
+        lines = [_log_line(key.vkey, limits) for key in self.logs]
+        lines += [f"witness {name} {key.vkey}\n" for name, key in self.witnesses.items()]
+        lines += [
+            f"group {name} {group.threshold} {' '.join(group.members)}\n"
+            for name, group in self.groups.items()
+        ]
+        return "".join([*lines, f"quorum {self.quorum}\n"])
+
     @property
     def asks_for_witnesses(self) -> bool:
         """Whether a signature of the log alone is not enough."""
@@ -136,12 +147,16 @@ def policy_text(
         threshold: how many must have cosigned; None asks for all.
         limits: vkey -> largest size that it may sign, for keys that were compromised.
     """
-    logs = [f"log-up-to {limits[key]} {key}\n" if key in limits else f"log {key}\n" for key in log_keys]
+    logs = [_log_line(key, limits) for key in log_keys]
     if not witnesses:
         return "".join([*logs, f"quorum {NO_QUORUM}\n"])
     members = [f"witness {name} {vkey} {url}\n" for name, (vkey, url) in witnesses.items()]
     group = f"group {WITNESSES} {threshold or 'all'} {' '.join(witnesses)}\n"
     return "".join([*logs, *members, group, f"quorum {WITNESSES}\n"])
+
+
+def _log_line(vkey: str, limits: Mapping[str, int]) -> str:
+    return f"log-up-to {limits[vkey]} {vkey}\n" if vkey in limits else f"log {vkey}\n"
 
 
 def parse_policy(text: str | bytes) -> Policy:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from importlib.resources import files
@@ -17,11 +17,12 @@ from typing import Any
 
 from tasks.errors import NotFoundError
 from tasks.evidence import paths
-from tasks.evidence.policy import Policy, policy_text
+from tasks.evidence.policy import NO_QUORUM, Policy
 from tasks.evidence.tiles import new_tiles
 from tasks.evidence.tlog_proof import TlogProof
 from tasks.export.completeness import completeness_lists
 from tasks.export.controls import framework
+from tasks.export.custody import custody_objects
 from tasks.export.facts import Facts, Progress, gather, load_object
 from tasks.export.files import Member, whole_file, write_zip
 from tasks.export.holds import PATH as HOLDS
@@ -79,7 +80,7 @@ def export_bundle(
     chosen = framework(framework_name) if framework_name is not None else None
     scope = select(open_logs(store, verifiers_of, witnesses), since, until)
     facts = gather(store, scope, progress)
-    objects = list(_evidence(store, scope))
+    objects = list(_evidence(store, scope, witnesses))
     stamped = any(member.path.endswith(".tsr") for member in objects)
     members = [
         *objects,
@@ -96,13 +97,14 @@ def export_bundle(
     return Exported(scope, facts, len(members), size)
 
 
-def _evidence(store: ObjectStore, scope: Scope) -> Iterator[Member]:
+def _evidence(store: ObjectStore, scope: Scope, witnesses: Policy | None) -> Iterator[Member]:
     for log, entries in scope.logs:
-        yield from _log_members(store, log, entries)
+        yield from _log_members(store, log, entries, witnesses)
     objects: dict[str, Mapping[str, Any]] = {
         facts["path"]: facts for batch in scope.batches for facts in batch.objects()
     }
-    objects |= {facts["path"]: facts for facts in (*object_lists(scope), *completeness_lists(scope))}
+    others = (*object_lists(scope), *completeness_lists(scope), *custody_objects(store, scope))
+    objects |= {facts["path"]: facts for facts in others}
     for name, facts in objects.items():
         size = facts["bytes"] if "bytes" in facts else store.head(name, facts["version_id"] or None).size
         yield Member(name, facts["sha256"], size, partial(load_object, store, facts))
@@ -113,8 +115,14 @@ def _evidence(store: ObjectStore, scope: Scope) -> Iterator[Member]:
         )
 
 
-def _log_members(store: ObjectStore, log: SignedLog, entries: Sequence[bytes]) -> Iterator[Member]:
-    """A log up to its newest checkpoint. Its entries were checked; its tiles follow from them."""
+def _log_members(
+    store: ObjectStore, log: SignedLog, entries: Sequence[bytes], witnesses: Policy | None
+) -> Iterator[Member]:
+    """A log up to its newest checkpoint. Its entries were checked; its tiles follow from them.
+
+    Its policy is the present one, and not that of the day on which the log was opened: the newest checkpoint is
+    cosigned by the witnesses of today, and vouches for all that was sealed before there were any.
+    """
     prefix = paths.log_prefix(log.year)
     yield Member.of(paths.checkpoint(log.year), log.note)
     for prefix_of in (paths.checkpoints_prefix, paths.cosigned_prefix, paths.timestamps_prefix):
@@ -125,7 +133,8 @@ def _log_members(store: ObjectStore, log: SignedLog, entries: Sequence[bytes]) -
         yield Member.of(paths.sequence(log.year, index), data)
     for path, data in new_tiles(_nothing, 0, entries).items():
         yield Member.of(prefix + path, data)
-    yield Member.of(paths.policy(log.year), policy_text([key.vkey for key in log.verifiers]).encode())
+    policy = witnesses or Policy((), {}, {}, NO_QUORUM)
+    yield Member.of(paths.policy(log.year), replace(policy, logs=log.verifiers).text().encode())
 
 
 def _nothing(path: str) -> bytes:

@@ -124,6 +124,7 @@ class _Run:
         self._policy, self._how, self._batches = policy, how, Batches(tree, how)
         self._freshness, self._authority = freshness, authority
         self._findings = tree.findings
+        self._witnessed: Witnessed | None = None
         self._named: set[str] = set()
         self._shards: dict[int, Shard] = {}
         self._policies: dict[int, Policy | None] = {}
@@ -171,8 +172,9 @@ class _Run:
         self._shards[year] = shard
         shard.check()
         self._check_entries(shard)
-        # A log that has ended is not shown to witnesses again: its last checkpoint must be cosigned, at any time.
-        witnessed = check_witnesses(self.tree, shard, policy, self._freshness if grows else None)
+        before = self._witnessed
+        witnessed = check_witnesses(self.tree, shard, policy, self._freshness, before=before, grows=grows)
+        self._witnessed = witnessed
         stamp = check_timestamps(self.tree, year, shard.listing.timestamps, self._authority)
         self.summaries.append(_summary(shard, witnessed, stamp))
 

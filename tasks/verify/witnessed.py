@@ -50,7 +50,13 @@ class Witnessed:
 
 
 def check_witnesses(
-    tree: Tree, shard: Shard, policy: Policy | None, freshness: Freshness | None
+    tree: Tree,
+    shard: Shard,
+    policy: Policy | None,
+    freshness: Freshness | None,
+    *,
+    before: Witnessed | None = None,
+    grows: bool = True,
 ) -> Witnessed | None:
     """Check the cosigned checkpoints of a log, and demand the policy's quorum for the newest one.
 
@@ -60,6 +66,9 @@ def check_witnesses(
         policy: whom to trust.
         freshness: for a live log. Then a checkpoint that is newer than the last cosigned one is no failure
             as long as that one is fresh: a witness may be down. None demands the quorum for the newest.
+        before: what the quorum vouches for of the log before; it stands in for a log that was opened since.
+        grows: whether this is the newest log. One that has ended is not shown to witnesses again once they have
+            cosigned its last checkpoint.
     """
     newest: Witnessed | None = None
     candidates = [paths.cosigned_at(shard.year, size) for size in sorted(shard.listing.cosigned)]
@@ -82,9 +91,8 @@ def check_witnesses(
         if at is not None and (newest is None or (checkpoint.size, at) > (newest.size, newest.at)):
             newest = Witnessed(checkpoint.size, at)
     if policy is not None and policy.asks_for_witnesses and shard.checkpoint is not None:
-        _demand(
-            tree, paths.cosigned_at(shard.year, shard.checkpoint.size), shard.checkpoint, newest, freshness
-        )
+        demand = _Demand(tree, paths.cosigned_at(shard.year, shard.checkpoint.size), freshness, grows)
+        demand.judge(shard.checkpoint.size, newest, before)
     return newest
 
 
@@ -101,19 +109,34 @@ def _fits(tree: Tree, shard: Shard, path: str, checkpoint: Checkpoint) -> bool:
     return False
 
 
-def _demand(
-    tree: Tree, path: str, checkpoint: Checkpoint, newest: Witnessed | None, freshness: Freshness | None
-) -> None:
-    if newest is None:
-        sentence = "No checkpoint of this log is cosigned by the quorum that the policy asks for."
-        tree.findings.missing(reasons.WITNESS_QUORUM_MISSING, path, sentence, _ASK)
-    elif freshness is not None and not freshness.holds(newest.at):
-        sentence = f"Witnesses saw this log last at {_utc(newest.at)}, which is too long ago."
-        tree.findings.missing(reasons.WITNESS_STALE, path, sentence, _RENEW)
-    elif newest.size < checkpoint.size:
-        sentence = f"The quorum vouches for the first {newest.size} of {checkpoint.size} entries."
-        record = tree.findings.missing if freshness is None else tree.findings.pending
-        record(reasons.WITNESS_QUORUM_MISSING, path, sentence, _ASK)
+@dataclass(frozen=True, slots=True)
+class _Demand:
+    """The quorum that the policy asks for, of one log's newest checkpoint."""
+
+    tree: Tree
+    path: str
+    freshness: Freshness | None
+    grows: bool
+
+    def judge(self, size: int, newest: Witnessed | None, before: Witnessed | None) -> None:
+        """Report what is lacking to a log of `size` entries."""
+        missing = self.tree.findings.missing
+        is_stale = newest is not None and self.grows and not self._is_fresh(newest)
+        if newest is not None and is_stale and self.freshness is not None:
+            sentence = f"Witnesses saw this log last at {_utc(newest.at)}, which is too long ago."
+            missing(reasons.WITNESS_STALE, self.path, sentence, _RENEW)
+        elif newest is None or newest.size < size:
+            sentence = (
+                "No checkpoint of this log is cosigned by the quorum that the policy asks for."
+                if newest is None
+                else f"The quorum vouches for the first {newest.size} of {size} entries."
+            )
+            is_fresh = self._is_fresh(newest or before)
+            record = self.tree.findings.pending if is_fresh else missing
+            record(reasons.WITNESS_QUORUM_MISSING, self.path, sentence, _ASK)
+
+    def _is_fresh(self, seen: Witnessed | None) -> bool:
+        return self.freshness is not None and seen is not None and self.freshness.holds(seen.at)
 
 
 def _utc(seconds: int) -> str:
