@@ -88,7 +88,7 @@ def unsealed_batches(database: Database, names: Collection[str] = ()) -> list[Co
     if any(fresh):
         with database.writing() as connection:
             make_batches(connection)
-    query = select(BATCHES).where(BATCHES.c.sealed.is_(False) | BATCHES.c.name.in_(names))
+    query = select(BATCHES).where(BATCHES.c.sealed.is_(False) | BATCHES.c.name.in_(list(names)))
     with database.reading() as connection:
         return [
             Committed(row.id, row.name, len(row.commitments) // _SIZE, bytes(row.root))

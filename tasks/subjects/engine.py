@@ -91,7 +91,10 @@ class Database:
     def _transaction(self, *, write: bool) -> Iterator[Connection]:
         with _translated():
             self._make_tables()
-            with self._engine.connect().execution_options(write=write) as connection, connection.begin():
+            options: dict[str, Any] = {"write": write}
+            if not write and self.dialect == _POSTGRESQL:
+                options["isolation_level"] = "REPEATABLE READ"
+            with self._engine.connect().execution_options(**options) as connection, connection.begin():
                 yield connection
 
     def _make_tables(self) -> None:

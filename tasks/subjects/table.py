@@ -125,6 +125,10 @@ class KeyTable:
         with self.database.reading() as connection:
             return [Place(*row) for row in connection.execute(query)]
 
+    def random_key(self) -> bytes:
+        """32 bytes from the table's source of key material."""
+        return self._random_bytes(KEY_BYTES)
+
     def _subjects(self, identifiers: Sequence[str]) -> list[bytes]:
         found = []
         for identifier in identifiers:
@@ -137,7 +141,7 @@ class KeyTable:
         return {"subject": subject, **self._new_key(table_key, SUBJECT, subject_row(subject))}
 
     def _new_key(self, table_key: TableKey, name: str, row: bytes) -> dict[str, Any]:
-        key = self._random_bytes(KEY_BYTES)
+        key = self.random_key()
         return {
             "table_key": table_key.id,
             "wrapped": table_key.wrap(key, row),
