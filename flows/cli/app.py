@@ -27,7 +27,10 @@ COMMANDS = {
         "evidence:verify",
         "Check everything in the store against the signed log: bytes, rows, versions and locks.",
     ),
-    "prove": ("evidence:prove", "Write one small file that proves RECORD_ID, for anyone to check offline."),
+    "prove": (
+        "prove:prove",
+        "Write one small file for each RECORD_ID that proves it, for anyone to check offline.",
+    ),
     "export": (
         "evidence:export",
         "Write an evidence bundle (.zip): data, proofs, contracts, results, a report, and the verifier.",
@@ -43,10 +46,14 @@ COMMANDS = {
     ),
     "key": (
         "key:app",
-        "The keys that sign logs: see them, change them, give them up; each change is sealed in the log.",
+        "The keys that sign logs, and those that pseudonymise and encrypt; each change is sealed in the log.",
     ),
     "metrics": ("metrics:app", "Metrics for Prometheus, computed from the sealed log and from live state."),
     "retention": ("retention:app", "See what would be locked and until when; extend locks."),
+    "redaction": (
+        "redaction:app",
+        "Find out whether redaction holds: plant made-up data, search what is sealed.",
+    ),
     "store": ("store:app", "Find out whether the store keeps what it promises."),
     "completeness": (
         "completeness:app",

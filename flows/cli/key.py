@@ -1,4 +1,4 @@
-"""`indelible key list|rotate|revoke|compromise`."""
+"""`indelible key list|rotate|revoke|compromise`, and the commands of `flows.cli.key_table`."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ import typer
 from rich.table import Table
 
 from flows import keys
+from flows.cli import key_table
 from flows.cli.common import AsJson, Endpoint, Store, next_step, out, print_json, runtime_with, working
 from flows.cli.hold import Approver, Reason, RequestedBy, order_of
 from flows.keys import LogKey
 from flows.receipts import CheckpointReceipt
 
 app = typer.Typer(
-    help="The keys that sign logs: see them, change them, give them up; each change is sealed in the log.",
+    help="The keys that sign logs, and those that pseudonymise and encrypt; each change is sealed in the log.",
     no_args_is_help=True,
 )
+app.add_typer(key_table.app)
 
 
 @app.command("list")
