@@ -12,8 +12,8 @@ from typing import Final
 
 import polars as pl
 
-from tasks.contracts.model import Contract, SubjectField
-from tasks.redact.distinct import encode
+from tasks.contracts.model import Contract
+from tasks.redact.distinct import encode, through_distinct
 from tasks.redact.normal import normalise
 
 # Names that machines make up for one session each: instances, and libraries that count or tell the time.
@@ -38,15 +38,17 @@ def find_subjects(frame: pl.DataFrame, contract: Contract) -> Subjects | None:
     """The person of each row of `frame`, or None when the contract names no field that tells."""
     if not contract.subject:
         return None
-    found = frame.select(pl.coalesce(_identifier(field) for field in contract.subject)).to_series()
+    told = [_identifiers(frame[field.name], field.part) for field in contract.subject]
+    found = pl.select(pl.coalesce(told)).to_series()
     distinct, codes = encode(found)
     normal = normalise(distinct).to_arrow(compat_level=pl.CompatLevel.oldest()).dictionary_encode()
     rows = pl.Series(normal.indices, dtype=pl.UInt32)
     return Subjects(normal.dictionary.to_pylist(), rows if codes is None else rows.gather(codes))
 
 
-def _identifier(field: SubjectField) -> pl.Expr:
-    text = pl.col(field.name)
-    if field.part == "last":
-        text = text.str.extract(_LAST)
-    return pl.when((text != "") & ~text.str.contains(_MACHINE)).then(text)
+def _identifiers(values: pl.Series, part: str) -> pl.Series:
+    def identify(texts: pl.Series) -> pl.Series:
+        named = texts.str.extract(_LAST) if part == "last" else texts
+        return named.set((named == "") | named.str.contains(_MACHINE), None)
+
+    return through_distinct(values, identify)
