@@ -15,15 +15,13 @@ from pathlib import Path
 from flows import timestamps
 from flows.locks import check_locks, skip_locks
 from flows.shards import log_keys
-from flows.trust import own_policy, policy_for
+from flows.trust import own_policy, write_policy
 from flows.wiring import Runtime
 from tasks.errors import NotFoundError, UsageError, VerificationError
 from tasks.evidence import paths
 from tasks.evidence.policy import MAX_POLICY_BYTES, Policy, parse_policy
 from tasks.export.bundle import Exported, export_bundle
-from tasks.export.files import whole_file
 from tasks.export.log import VerifiersOf
-from tasks.export.prove import ProvenRecord, prove
 from tasks.export.withheld import Withheld, export_withheld
 from tasks.leaves import parquet_leaves
 from tasks.storage.protocol import ObjectInfo, ObjectStore
@@ -201,22 +199,6 @@ def read_policy(path: Path) -> Policy:
         raise UsageError(f"{path} is no trust policy ({error})", next_step=error.next_step) from error
 
 
-def prove_record(
-    runtime: Runtime, record_id: str, target: Path, *, withhold_personal: bool = False
-) -> tuple[ProvenRecord, Path]:
-    """Write the proof file of one record, with its personal columns or without.
-
-    Returns:
-        What it proves, and a policy file of this deployment's key with which it can be checked.
-    """
-    proven = prove(runtime.store, record_id, _verifiers_of(runtime), own_policy(runtime))
-    if withhold_personal:
-        proven = proven.withhold()
-    with whole_file(target) as file:
-        file.write(proven.data)
-    return proven, write_policy(runtime, [proven.vkey])
-
-
 def export(
     runtime: Runtime,
     since: date,
@@ -265,15 +247,6 @@ def export_public(
     return exported, write_policy(
         runtime, [key.vkey for log, _ in exported.scope.logs for key in log.verifiers]
     )
-
-
-def write_policy(runtime: Runtime, vkeys: Sequence[str]) -> Path:
-    """Write the policy file that goes to auditors by another way than the evidence; public keys only."""
-    path = runtime.settings.state / "policy"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as file:
-        file.write(policy_for(runtime, vkeys).encode())
-    return path
 
 
 def _verifiers_of(runtime: Runtime) -> VerifiersOf:

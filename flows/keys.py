@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows import evidence, pipeline
+from flows import pipeline, trust
 from flows.entries import append_entry
 from flows.holding import Order
 from flows.receipts import CheckpointReceipt
@@ -187,7 +187,7 @@ def compromise(runtime: Runtime, order: Order, last_good: int) -> Recovered:
     mark_all_unsealed(runtime.key_table.database)
     with runtime.catalog() as catalog:
         checkpoint = pipeline.publish(runtime, catalog)
-    return Recovered(lost + 1, signer.vkey, evidence.write_policy(runtime, vkeys), checkpoint)
+    return Recovered(lost + 1, signer.vkey, trust.write_policy(runtime, vkeys), checkpoint)
 
 
 @contextmanager

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from flows.shards import key_limits, log_keys
 from flows.wiring import Runtime
 from tasks.errors import UsageError, VerificationError
 from tasks.evidence.policy import Policy, parse_policy, policy_text
+from tasks.export.files import whole_file
 from tasks.log import reader
 
 
@@ -32,3 +34,12 @@ def own_policy(runtime: Runtime) -> Policy:
             f"the settings of the witnesses make no trust policy: {error}",
             next_step="Correct [witness.members]; `indelible witness key` shows a witness's vkey.",
         ) from error
+
+
+def write_policy(runtime: Runtime, vkeys: Sequence[str]) -> Path:
+    """Write the policy file that goes to auditors by another way than the evidence; public keys only."""
+    path = runtime.settings.state / "policy"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as file:
+        file.write(policy_for(runtime, vkeys).encode())
+    return path

@@ -19,7 +19,7 @@ from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 
-from flows import evidence, pipeline, wiring
+from flows import pipeline, proving, wiring
 from flows.cli.common import out, print_json
 from flows.copying import copy_store
 from flows.embedded import embedded_settings
@@ -169,7 +169,7 @@ def _query(runtime: wiring.Runtime, show: _Show) -> str:
 def _prove(runtime: wiring.Runtime, record: str, work: Path, show: _Show) -> dict[str, Any]:
     show.step("Prove one record to a stranger, offline")
     proof = work / "record.proof"
-    _, policy = evidence.prove_record(runtime, record, proof)
+    _, policy = proving.prove_record(runtime, record, proof)
     show.say(f"   indelible prove {record} -o record.proof    [dim]{proof.stat().st_size:,} bytes[/]")
     code, text = _verifier(proof, policy)
     show.say(f"   indelible-verify record.proof --policy policy    {_verdict(code)}")

@@ -1,4 +1,4 @@
-"""`indelible verify`, `prove`, `export`: check the store, prove one record, hand out a period."""
+"""`indelible verify`, `export`: check the store, hand out a period."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.table import Table
 
 from flows import evidence
 from flows.cli.common import AsJson, Endpoint, Store, err, next_step, out, print_json, runtime_with, working
+from flows.cli.prove import WithholdPersonal
 from flows.wiring import Runtime
 from tasks.errors import UsageError, VerificationError
 from tasks.export.controls import FRAMEWORKS
@@ -31,9 +32,6 @@ FrameworkName = Annotated[
     typer.Option(
         "--framework", help=f"Add a table of controls: {', '.join(FRAMEWORKS)}.", show_default=False
     ),
-]
-WithholdPersonal = Annotated[
-    bool, typer.Option("--withhold-personal", help="Leave out who the records are about; it still verifies.")
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", help="File to write.", show_default=False)]
 Only = Annotated[
@@ -83,39 +81,6 @@ def verify(
         _print_report(report, key)
     if not report.ok:
         raise typer.Exit(VerificationError.exit_code)
-
-
-def prove(
-    record_id: Annotated[str, typer.Argument(help="As `indelible query` shows it.")],
-    output: Output,
-    withhold_personal: WithholdPersonal = False,
-    store: Store = None,
-    endpoint: Endpoint = None,
-    as_json: AsJson = False,
-) -> None:
-    """Write one small file that proves RECORD_ID, for anyone to check offline."""
-    runtime = runtime_with(store=store, endpoint=endpoint)
-    with working(as_json, f"proving {record_id}"):
-        proven, policy = evidence.prove_record(
-            runtime, record_id, output, withhold_personal=withhold_personal
-        )
-    command = f"indelible-verify {output} --policy {policy}"
-    if as_json:
-        names = ("record_id", "source", "path", "row", "origin", "index", "size", "sealed_at", "vkey")
-        described = {name: getattr(proven, name) for name in names}
-        print_json({**described, "file": str(output), "policy": str(policy), "next": command})
-        return
-    out.print(f"{output} ({len(proven.data):,} bytes) proves, to whoever trusts the log's key:")
-    out.print(f"  record {proven.record_id} of {proven.source} is row {proven.row} of {proven.path},")
-    out.print(f"  sealed {proven.sealed_at} as entry {proven.index} of {proven.origin},")
-    out.print(f"  which is under the signed checkpoint of {proven.size} entries.")
-    held = (
-        "the record without its personal columns"
-        if withhold_personal
-        else "the record as it was sealed, redacted"
-    )
-    out.print(f"It holds {held}. Give the policy file to the auditor by another way.")
-    next_step(command)
 
 
 def export(

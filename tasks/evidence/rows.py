@@ -29,6 +29,12 @@ SEED_SIZE: Final = 32
 WITHHELD: Final = "_p"
 WITHHELD_PREFIX: Final = b"\x02"
 
+# Keys of a file's Parquet metadata, each with hex. The roots are of its subtrees of `SUBTREE_ROWS` rows.
+SALT_SEED: Final = b"indelible.salt_seed"
+PERSONAL_SALT_SEED: Final = b"indelible.personal_salt_seed"
+SUBTREE_ROOTS: Final = b"indelible.subtree_roots"
+SUBTREE_ROWS: Final = 1_024
+
 
 @dataclass(frozen=True, slots=True)
 class PersonalGroup:

@@ -1,19 +1,19 @@
-"""One record and everything that proves it, as one small file. Format: FORMAT.md, "Record proofs"."""
+"""Records and everything that proves them, each as one small file. Format: FORMAT.md, "Proof of one record"."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 from tasks.errors import NotFoundError, UsageError
-from tasks.evidence.entry import SealEntry, parse_entry
 from tasks.evidence.paths import RecordId, parse_record_id
 from tasks.evidence.policy import NO_QUORUM, Policy
 from tasks.evidence.proof import RecordProof, build, check, parse
-from tasks.export.log import SignedLog, VerifiersOf, open_log
-from tasks.export.rows import read_row
-from tasks.log import reader
+from tasks.export.log import VerifiersOf
+from tasks.export.places import Hints, Place, locate
+from tasks.export.rows import ProvenRow, read_rows
 from tasks.storage.protocol import ObjectStore
 
 
@@ -53,101 +53,88 @@ class ProvenRecord:
         return replace(self, data=build(proof), record=proof.record)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    log: SignedLog
-    index: int
-    data: bytes
-    entry: SealEntry
-    file: int
-
-
 def prove(
-    store: ObjectStore, text: str, verifiers_of: VerifiersOf, witnesses: Policy | None = None
+    store: ObjectStore,
+    text: str,
+    verifiers_of: VerifiersOf,
+    witnesses: Policy | None = None,
+    hints: Hints | None = None,
 ) -> ProvenRecord:
-    """Prove one record against the newest checkpoint of its log.
+    """Prove one record; see `prove_all`."""
+    return next(prove_all(store, [text], verifiers_of, witnesses, hints))
 
-    The proof is checked before it is returned, so a file that does not prove is never handed out.
+
+def prove_all(
+    store: ObjectStore,
+    texts: Iterable[str],
+    verifiers_of: VerifiersOf,
+    witnesses: Policy | None = None,
+    hints: Hints | None = None,
+) -> Iterator[ProvenRecord]:
+    """Prove records against the newest checkpoint of their logs, in the order of their ids.
+
+    Each row group is read once, however many of its records are asked for. A proof is checked before it is given, so
+    one that does not prove is never handed out.
 
     Args:
-        store: where the log and the sealed files lie.
-        text: the record id.
+        store: where the logs and the sealed files lie.
+        texts: record ids; one that stands twice is proven once.
         verifiers_of: year -> the keys of that year's log.
-        witnesses: a policy; when it asks for witnesses, the proof goes to a checkpoint that they cosigned.
+        witnesses: a policy; when it asks for witnesses, proofs go to a checkpoint that they cosigned.
+        hints: where the files' entries may stand, for example from the catalog.
 
     Raises:
-        NotFoundError: no sealed file has this id, the file has no such row, or no checkpoint covers it yet.
-        VerificationError: the id is malformed, or what is stored is not what was sealed.
+        NotFoundError: no sealed file has an id, its file has no such row, or no checkpoint covers it yet. Nothing
+            is proven then.
+        VerificationError: an id is malformed, or what is stored is not what was sealed.
     """
-    wanted = parse_record_id(text)
-    place = _locate(store, wanted, verifiers_of, witnesses)
-    facts = place.entry["files"][place.file]
-    if wanted.row >= facts["rows"]:
-        raise NotFoundError(
-            f"record {wanted} does not exist: its file has {facts['rows']} rows, numbered from 0",
-            next_step="Copy a record_id from `indelible query`.",
-        )
-    row = read_row(store, facts, place.entry["personal"], wanted.row)
+    wanted = sorted({parse_record_id(text) for text in texts})
+    places = locate(store, wanted, verifiers_of, witnesses, hints)
+    for record in wanted:
+        if record.row >= places[record.file].facts["rows"]:
+            raise NotFoundError(
+                f"record {record} does not exist: its file has {places[record.file].facts['rows']} rows, "
+                "numbered from 0",
+                next_step="Copy a record_id from `indelible query`.",
+            )
+    return _proofs(store, wanted, places)
+
+
+def _proofs(
+    store: ObjectStore, wanted: list[RecordId], places: Mapping[str, Place]
+) -> Iterator[ProvenRecord]:
+    for file, records in groupby(wanted, key=lambda record: record.file):
+        place = places[file]
+        entry_path = tuple(place.log.tiles.inclusion_proof(place.index))
+        numbers = [record.row for record in records]
+        for row in read_rows(store, place.facts, place.entry["personal"], numbers):
+            yield _proof(place, RecordId(file, row.number), row, entry_path)
+
+
+def _proof(place: Place, record: RecordId, row: ProvenRow, entry_path: tuple[bytes, ...]) -> ProvenRecord:
     proof = RecordProof(
         record=row.record,
         salt=row.salt,
         personal_salt=row.personal_salt,
-        row=wanted.row,
+        row=row.number,
         row_path=row.path,
         file=place.file,
         entry=place.data,
         index=place.index,
-        entry_path=place.log.tiles.inclusion_proof(place.index),
+        entry_path=entry_path,
         checkpoint=place.log.note,
     )
     check(proof, Policy((place.log.verifier,), {}, {}, NO_QUORUM))
     return ProvenRecord(
         data=build(proof),
         record=row.record,
-        record_id=str(wanted),
+        record_id=str(record),
         source=place.entry["source"],
-        path=facts["path"],
-        row=wanted.row,
+        path=place.facts["path"],
+        row=row.number,
         origin=place.log.checkpoint.origin,
         index=place.index,
         size=place.log.checkpoint.size,
         sealed_at=place.entry["sealed_at"],
         vkey=place.log.verifier.vkey,
     )
-
-
-def _locate(
-    store: ObjectStore, wanted: RecordId, verifiers_of: VerifiersOf, witnesses: Policy | None
-) -> _Place:
-    """The entry that names the record's file; the newest year is looked at first."""
-    for year in reversed(reader.shards(store)):
-        log = open_log(store, year, verifiers_of(year), witnesses)
-        signed = enumerate(log.tiles.entries()) if log is not None else iter(())
-        for index, data, entry, file in _naming(signed, wanted):
-            if log is not None:
-                return _Place(log, index, data, entry, file)
-        size = log.checkpoint.size if log is not None else 0
-        for index, *_ in _naming(reader.sequence(store, year, size), wanted):
-            raise NotFoundError(
-                f"record {wanted} is sealed as entry {index} of log/{year}, but no checkpoint covers it yet",
-                next_step="Run `indelible deliver` for its source, which signs a checkpoint; then repeat.",
-            )
-    raise NotFoundError(
-        f"no sealed file has the record id {wanted}",
-        next_step="Copy a record_id from `indelible query 'SELECT record_id FROM access_events LIMIT 5'`.",
-    )
-
-
-def _naming(
-    entries: Iterator[tuple[int, bytes]], wanted: RecordId
-) -> Iterator[tuple[int, bytes, SealEntry, int]]:
-    """Entries that name the file, with its place in them. Most entries are passed over without parsing."""
-    needle = wanted.file.encode()
-    for index, data in entries:
-        if needle not in data:
-            continue
-        entry = parse_entry(data)
-        if entry["type"] == "seal":
-            for file, facts in enumerate(entry["files"]):
-                if facts["sha256"].startswith(wanted.file):
-                    yield index, data, entry, file

@@ -24,12 +24,12 @@ from tasks.errors import UsageError
 from tasks.evidence import merkle, paths
 from tasks.evidence.entry import DataFile
 from tasks.evidence.policy import Policy
-from tasks.evidence.rows import PersonalGroup
+from tasks.evidence.rows import PERSONAL_SALT_SEED, SALT_SEED, PersonalGroup
 from tasks.evidence.tlog_proof import TlogProof
 from tasks.export.facts import Progress, load_object
 from tasks.export.files import Member, whole_file, write_zip
 from tasks.export.log import VerifiersOf, open_logs
-from tasks.export.rows import PERSONAL_SALT_SEED, SALT_SEED, metadata_hashes, mismatch
+from tasks.export.rows import metadata_hashes, mismatch
 from tasks.export.scope import Batch, Scope, select
 from tasks.export.verifier import verifier_archive
 from tasks.leaves import leaf_hashes, withhold

@@ -10,13 +10,10 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from tasks.evidence import merkle
-from tasks.evidence.rows import PersonalGroup
+from tasks.evidence.rows import PERSONAL_SALT_SEED, SALT_SEED, SUBTREE_ROOTS, SUBTREE_ROWS, PersonalGroup
 from tasks.leaves import ROW_GROUP, leaf_hashes
 
-SALT_SEED_KEY = b"indelible.salt_seed"
-PERSONAL_SALT_SEED_KEY = b"indelible.personal_salt_seed"
-SUBTREE_ROOTS_KEY = b"indelible.subtree_roots"
-_SUBTREE_HEIGHT = ROW_GROUP.bit_length() - 1
+_SUBTREE_HEIGHT = SUBTREE_ROWS.bit_length() - 1
 _ZSTD_LEVEL = 1  # three quarters of the time of level 3, and files one hundredth larger
 
 
@@ -38,14 +35,14 @@ def sealed_file(frame: pl.DataFrame, seed: bytes, personal: PersonalGroup | None
 
     Args:
         frame: rows in sealing order, sealable types only.
-        seed: 32-byte salt seed; it is written into the file's metadata, beside the roots of the row
-            groups' subtrees, so that one row can be proven from its row group alone.
+        seed: 32-byte salt seed; it is written into the file's metadata, beside the roots of its subtrees, so
+            that one row can be proven from the rows of its own.
         personal: the file's personal group, if it has one; its seed is written there too.
     """
     subtrees = merkle.subtree_roots(leaf_hashes(frame, seed, personal=personal), _SUBTREE_HEIGHT)
-    metadata = {SALT_SEED_KEY: seed.hex(), SUBTREE_ROOTS_KEY: subtrees.hex()}
+    metadata = {SALT_SEED: seed.hex(), SUBTREE_ROOTS: subtrees.hex()}
     if personal is not None:
-        metadata[PERSONAL_SALT_SEED_KEY] = personal.seed.hex()
+        metadata[PERSONAL_SALT_SEED] = personal.seed.hex()
     data = _encode(frame, metadata)
     return SealedFile(data, hashlib.sha256(data).hexdigest(), merkle.root(subtrees).hex(), frame.height)
 

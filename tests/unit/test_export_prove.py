@@ -11,13 +11,14 @@ import pytest
 
 from tasks.errors import NotFoundError, VerificationError
 from tasks.evidence import paths, proof
+from tasks.evidence.canonical import canonical_json
 from tasks.evidence.policy import Policy
 from tasks.evidence.proof import inflate
 from tasks.evidence.tlog_proof import parse_tlog_proof
-from tasks.export.prove import ProvenRecord, prove
+from tasks.export.prove import ProvenRecord, prove, prove_all
 from tasks.leaves import ROW_GROUP
 from tasks.storage.local import LocalStore
-from tests.support.sealed_store import SIGNER, SealedStore, verifiers_of
+from tests.support.sealed_store import SIGNER, YEAR, SealedStore, verifiers_of
 from tests.support.shared import SHARED
 
 DAY = date(2026, 11, 1)
@@ -30,15 +31,17 @@ class MeteredStore(LocalStore):
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
-        self.ranged, self.whole = 0, 0
+        self.ranged, self.whole, self.requests, self.entries = 0, 0, 0, 0
 
     def read(self, path: str, version_id: str | None = None) -> bytes:
         self.whole += path.startswith(paths.DATA_PREFIX)
+        self.entries += "/tile/entries/" in path
         return super().read(path, version_id)
 
     def read_range(self, path: str, start: int, length: int, version_id: str | None = None) -> bytes:
         data = super().read_range(path, start, length, version_id)
         self.ranged += len(data)
+        self.requests += 1
         return data
 
 
@@ -78,13 +81,61 @@ def test_any_row_of_a_file_of_several_row_groups_is_proven(large: SealedStore, r
     assert parsed.index == 2
 
 
-def test_the_proof_reads_one_row_group_by_ranges(large: SealedStore) -> None:
-    store = large.store
+def metered(sealed: SealedStore) -> MeteredStore:
+    store = sealed.store
     assert isinstance(store, MeteredStore)
-    store.ranged = store.whole = 0
+    store.ranged = store.whole = store.requests = store.entries = 0
+    return store
+
+
+def test_the_proof_reads_one_row_group_in_a_few_requests(large: SealedStore) -> None:
+    store = metered(large)
     prove(store, record_id(large, 1, ROW_GROUP + 3), verifiers_of)
     assert store.whole == 0
+    assert store.requests <= 3
     assert store.ranged < large.sealed[1].entry["files"][0]["bytes"] / 2
+
+
+def test_a_hint_saves_reading_the_log_and_a_wrong_one_costs_nothing_but_time(large: SealedStore) -> None:
+    wanted = record_id(large, 2, 4)
+    store, file = metered(large), wanted[:32]
+    hinted = prove(store, wanted, verifiers_of, hints={file: (YEAR, 3)})
+    assert store.entries == 0
+    for wrong in (
+        {file: (YEAR, 1)},
+        {file: (YEAR, 0)},
+        {file: (YEAR, 99)},
+        {file: (1999, 3)},
+        {"0" * 32: (YEAR, 3)},
+    ):
+        assert prove(store, wanted, verifiers_of, hints=wrong) == hinted
+
+
+def test_many_records_are_proven_in_the_order_of_their_ids_and_each_row_group_is_read_once(
+    large: SealedStore,
+) -> None:
+    rows = [70_000 % (ROW_GROUP + 10), 5, 1_023, 1_024, 2_047, 40_000, ROW_GROUP, ROW_GROUP + 9, 5]
+    ids = [record_id(large, 1, row) for row in rows] + [record_id(large, 0, 1), record_id(large, 2, 0)]
+    store = metered(large)
+    proven = list(prove_all(store, ids, verifiers_of))
+    assert [item.record_id for item in proven] == [
+        str(r) for r in sorted({paths.parse_record_id(i) for i in ids})
+    ]
+    assert all(checked(item).record["_line"] == item.row + 1 for item in proven)
+    assert store.requests <= 3 * 3
+    assert store.ranged <= 1.1 * sum(batch.entry["files"][0]["bytes"] for batch in large.sealed)
+
+
+def test_one_record_that_is_not_there_means_that_none_is_proven(large: SealedStore) -> None:
+    good = record_id(large, 1, 3)
+    for bad in (f"{'0' * 32}-0", record_id(large, 2, 5)):
+        with pytest.raises(NotFoundError):
+            prove_all(large.store, [good, bad], verifiers_of)
+
+
+def test_the_proof_of_a_record_is_small(large: SealedStore) -> None:
+    proven = prove(large.store, record_id(large, 1, ROW_GROUP + 3), verifiers_of)
+    assert len(proven.data) - len(canonical_json(proven.record)) < 4_096
 
 
 def test_a_record_is_proven_under_the_newest_checkpoint(small: SealedStore) -> None:

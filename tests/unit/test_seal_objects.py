@@ -17,9 +17,9 @@ import pytest
 from tasks.batch import Drop, Gate, LedgerDrop, RedactedBatch
 from tasks.errors import AlreadyExistsError, StoreRefusedError
 from tasks.evidence import merkle
+from tasks.evidence.rows import SALT_SEED
 from tasks.seal import objects
 from tasks.seal.objects import BatchObjects, build_objects
-from tasks.seal.parquet import SALT_SEED_KEY
 from tasks.seal.seal import EntryTooLargeError, OvertakenError, Retention, seal
 from tasks.storage.local import LocalStore
 from tests.support import contracts
@@ -72,7 +72,7 @@ def ledger(made: BatchObjects) -> list[dict[str, Any]]:
 
 def seeds(made: BatchObjects) -> list[bytes]:
     files = [*made.files, *made.quarantine]
-    return [pq.read_metadata(io.BytesIO(file.data)).metadata[SALT_SEED_KEY] for file in files]
+    return [pq.read_metadata(io.BytesIO(file.data)).metadata[SALT_SEED] for file in files]
 
 
 def test_the_same_batch_gives_the_same_objects() -> None:
