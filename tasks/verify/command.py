@@ -3,7 +3,7 @@
     indelible-verify PATH [--policy FILE] [--tsa-certificates FILE] [--json] [--no-rows] [--quiet]
                      [--only OBJECT] [--state FILE]
 
-PATH is a directory copy of a store, an evidence bundle (.zip) or one record's proof file.
+PATH is a directory copy of a store, an evidence bundle (.zip), a record's proof file, or a directory or .zip of those.
 Exit codes: 0 nothing is changed or missing, 1 unexpected error, 2 usage, 6 findings.
 """
 
@@ -25,7 +25,7 @@ from tasks.evidence import proof as record_proof
 from tasks.evidence.checkpoint import Checkpoint
 from tasks.evidence.policy import MAX_POLICY_BYTES, Policy, parse_policy
 from tasks.evidence.tlog_proof import MAX_PROOF_BYTES
-from tasks.verify import printing, withheld
+from tasks.verify import printing, proofs, withheld
 from tasks.verify.bundle import bundle_format
 from tasks.verify.readers import DirectoryReader, Reader, ZipReader
 from tasks.verify.state import Journal
@@ -66,10 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="indelible-verify",
-        description="Check sealed evidence: a copy of a store, an evidence bundle, or one record's proof.",
+        description="Check sealed evidence: a copy of a store, an evidence bundle, or proofs of records.",
         epilog="Exit codes: 0 nothing changed or missing, 1 unexpected error, 2 usage, 6 findings.",
     )
-    parser.add_argument("path", type=Path, metavar="PATH", help="directory, bundle (.zip) or proof file")
+    parser.add_argument(
+        "path", type=Path, metavar="PATH", help="directory, bundle or proofs (.zip), or a proof file"
+    )
     parser.add_argument(
         "--policy", type=Path, metavar="FILE", help="trust policy (C2SP tlog-policy), got apart from the copy"
     )
@@ -137,6 +139,8 @@ def _run_tree(options: argparse.Namespace, reader: Reader, policy: Policy | None
     rows = not options.no_rows
     if bundle_format(reader) == withheld.FORMAT:
         report = withheld.verify_withheld(reader, policy or _no_policy(), progress, rows=rows)
+    elif proofs.are_proofs(reader):
+        report = proofs.verify_proofs(reader, policy or _no_policy(), progress)
     else:
         journal = None if options.state is None else _journal(options)
         report = verify(

@@ -38,7 +38,10 @@ def print_report(report: Report, out: TextIO) -> None:
         for line in outside_lines(shard):
             out.write(f"  {line}\n")
     names = ("entries", "objects", "bytes", "drops", "lines", "rows")
-    out.write("Checked: " + ", ".join(f"{report.counted.get(n, 0):,} {n}" for n in names) + ".\n")
+    if "records" in report.counted:
+        out.write(f"Proven: {report.counted['records']:,} records.\n")
+    else:
+        out.write("Checked: " + ", ".join(f"{report.counted.get(n, 0):,} {n}" for n in names) + ".\n")
     if report.resumed is not None:
         out.write(resumed_line(report.resumed) + "\n")
     for verdict, heading in _HEADINGS.items():
