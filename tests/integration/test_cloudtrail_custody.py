@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from flows import evidence, pipeline
 from flows.cli import custody as command
 from flows.custody import check_custody
+from flows.trust import own_policy
 from flows.wiring import Runtime
 from tasks.custody import is_digest
 from tasks.custody.report import parse_report
@@ -26,6 +27,7 @@ from tasks.errors import UsageError
 from tasks.evidence import paths
 from tasks.storage.local import LocalStore
 from tasks.storage.s3 import S3Store
+from tasks.verify import ZipReader, verify
 from tests.support.deployment import deployment
 from tests.support.digests import (
     ACCOUNT,
@@ -346,6 +348,20 @@ def test_the_sealed_result_is_verified_with_the_rest(delivered: Delivered) -> No
     check_custody(delivered.runtime, "cloudtrail", [delivered.base / "keys.json"])
     report = evidence.verify_store(delivered.runtime)
     assert report.ok, report.findings
+
+
+def test_a_bundle_holds_what_the_check_archived_and_its_result_can_be_made_again(
+    delivered: Delivered, tmp_path: Path
+) -> None:
+    check_custody(delivered.runtime, "cloudtrail", [delivered.base / "keys.json"])
+    target = tmp_path / "evidence.zip"
+    evidence.export(delivered.runtime, date(2026, 11, 1), date(2026, 11, 30), target)
+    bundle = ZipReader(target)
+    stored = {info.path for info in delivered.runtime.store.list("custody/") if "/0000" not in info.path}
+    assert set(bundle.list("custody/")) == stored
+    report = verify(bundle, own_policy(delivered.runtime))
+    assert report.ok, report.findings
+    assert not [finding for finding in report.findings if finding.reason.startswith("custody")]
 
 
 def test_the_command_says_what_is_wrong_and_where_it_is_sealed(

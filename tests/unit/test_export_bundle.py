@@ -17,6 +17,7 @@ import pytest
 
 from tasks.errors import IndelibleError, NotFoundError, StoreRefusedError, UsageError, VerificationError
 from tasks.evidence import paths
+from tasks.evidence.note import make_note, open_note
 from tasks.evidence.policy import Policy, parse_policy
 from tasks.export.bundle import Exported, export_bundle
 from tasks.export.controls import FRAMEWORKS, PLACES, framework
@@ -26,6 +27,7 @@ from tasks.verify import Verdict, ZipReader, verify
 from tests.support.auditor import auditor
 from tests.support.sealed_store import SEALED_AT, SIGNER, YEAR, SealedStore, verifiers_of
 from tests.support.shared import SHARED
+from tests.support.witnesses import witness_signer
 
 POLICY = Policy((SIGNER.verifier,), {}, {}, "none")
 NODE_VERIFIER = SHARED / "verifiers" / "tlog_proof_verify.mjs"
@@ -97,6 +99,25 @@ def test_the_period_includes_both_days_and_batches_without_records(content: dict
     proofs = sorted(name for name in content if name.startswith("proofs/"))
     assert proofs == [f"proofs/{YEAR}-{index}.tlog-proof" for index in (2, 3, 4)]
     assert sum(name.startswith("data/") for name in content) == 2
+
+
+def test_the_policy_in_a_bundle_asks_for_the_witnesses_that_came_after_the_log_was_opened(
+    tmp_path: Path,
+) -> None:
+    sealed = SealedStore(LocalStore(tmp_path / "store")).open()
+    for day in (1, 2):
+        sealed.add("gateway", date(2026, 11, day))
+        sealed.sign()
+    assert not parse_policy(sealed.store.read(paths.policy(YEAR))).asks_for_witnesses
+    text = open_note(sealed.store.read(paths.checkpoint(YEAR)), [SIGNER.verifier]).text
+    cosigned = make_note(text, SIGNER.sign(text), witness_signer().sign(text, 1_795_000_000))
+    sealed.store.create(paths.cosigned_at(YEAR, 3), cosigned, retain_until=None)
+    now = parse_policy(f"log {SIGNER.vkey}\nwitness w1 {witness_signer().vkey}\nquorum w1\n")
+    target = tmp_path / "evidence.zip"
+    export_bundle(sealed.store, target, *MONTH, verifiers_of, witnesses=now)
+    assert parse_policy(ZipReader(target).read(paths.policy(YEAR))) == now
+    result = verify(ZipReader(target), now)
+    assert (result.findings, result.shards[0].checkpoints) == ((), 2)
 
 
 def test_an_entry_that_no_checkpoint_covers_is_left_out(content: dict[str, bytes]) -> None:

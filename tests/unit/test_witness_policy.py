@@ -34,6 +34,12 @@ def test_a_policy_lists_each_witness_with_its_url_and_asks_for_all_by_default() 
     assert policy.open_checkpoint(note(("w1", 1), ("w2", 1), ("w3", 1))).size == 5
 
 
+@pytest.mark.parametrize("quorum", [None, 2])
+def test_a_policy_that_is_spelled_out_is_read_as_the_same_one(quorum: int | None) -> None:
+    policy = parse_policy(policy_text([LOG.vkey], PARTIES, quorum, {LOG.vkey: 7}))
+    assert parse_policy(policy.text()) == policy
+
+
 def test_no_witness_is_no_quorum() -> None:
     assert policy_text([LOG.vkey]) == f"log {LOG.vkey}\nquorum none\n"
     assert not parse_policy(policy_text([LOG.vkey])).asks_for_witnesses
