@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Annotated
 
 import typer
 from prometheus_client import start_http_server
 
 from flows.cli.common import AsJson, Endpoint, Store, next_step, out, print_json, runtime_with, working
-from flows.metrics.exporter import Exporter, build
+from flows.metrics.exporter import JOB, Exporter, build
 from tasks.errors import StoreUnavailableError, UsageError
 
 app = typer.Typer(
@@ -31,31 +34,32 @@ def serve(
 ) -> None:
     """Answer `GET /metrics` until interrupted. Each scrape computes anew, within [metrics] timeout_s."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
-    exporter = _exporter(store, endpoint, None)
-    try:
-        server, thread = start_http_server(port, host, exporter.registry)
-    except OSError as error:
-        raise UsageError(
-            f"cannot listen on {host} port {port}: {error.strerror}", next_step="Choose another --port."
-        ) from error
-    out.print(f"metrics at http://{host}:{server.server_port}/metrics")
-    next_step("scrape it with infra/observability/prometheus.yml")
-    try:
-        threading.Event().wait()
-    except KeyboardInterrupt:
+    with _exporter(store, endpoint, None) as exporter:
+        try:
+            server, thread = start_http_server(port, host, exporter.registry)
+        except OSError as error:
+            raise UsageError(
+                f"cannot listen on {host} port {port}: {error.strerror}", next_step="Choose another --port."
+            ) from error
+        out.print(f"metrics at http://{host}:{server.server_port}/metrics")
+        next_step("scrape it with infra/observability/prometheus.yml")
+        ended = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: ended.set())
+        ended.wait()
         server.shutdown()
         thread.join()
-        out.print("ended")
+    out.print("ended")
 
 
 @app.command("print")
 def print_metrics(wait: Wait = 120, store: Store = None, endpoint: Endpoint = None) -> None:
     """Print the metrics once, in Prometheus's text format."""
-    exporter = _exporter(store, endpoint, wait)
-    with working(False, "reading the log"):
-        text = exporter.text()
-    sys.stdout.write(text.decode())
-    _complain(exporter)
+    with _exporter(store, endpoint, wait) as exporter:
+        with working(False, "reading the log"):
+            text = exporter.text()
+        sys.stdout.write(text.decode())
+        _complain(exporter)
 
 
 @app.command()
@@ -69,25 +73,25 @@ def push(
     as_json: AsJson = False,
 ) -> None:
     """Push the metrics once, as job `indelible`: after a run of a machine that nobody scrapes."""
-    exporter = _exporter(store, endpoint, wait)
-    with working(as_json, "reading the log"):
-        exporter.push(url)
-    if as_json:
-        print_json(
-            {
-                "url": url,
-                "job": "indelible",
-                "parts": {p.name: p.name not in exporter.down for p in exporter.parts},
-            }
-        )
-    else:
-        out.print(f"pushed {len(exporter.parts)} parts to {url}")
-        next_step("let Prometheus scrape the gateway with honor_labels: true")
-    _complain(exporter)
+    with _exporter(store, endpoint, wait) as exporter:
+        with working(as_json, "reading the log"):
+            exporter.push(url)
+        if as_json:
+            parts = {part.name: part.name not in exporter.down for part in exporter.parts}
+            print_json({"url": url, "job": JOB, "parts": parts})
+        else:
+            out.print(
+                f"pushed {len(exporter.parts) - len(exporter.down)} of {len(exporter.parts)} parts to {url}"
+            )
+            next_step("let Prometheus scrape the gateway with honor_labels: true")
+        _complain(exporter)
 
 
-def _exporter(store: str | None, endpoint: str | None, wait: float | None) -> Exporter:
-    return build(runtime_with(store=store, endpoint=endpoint, identity="auditor"), timeout_s=wait)
+@contextmanager
+def _exporter(store: str | None, endpoint: str | None, wait: float | None) -> Iterator[Exporter]:
+    exporter = build(runtime_with(store=store, endpoint=endpoint, identity="auditor"), timeout_s=wait)
+    with closing(exporter):
+        yield exporter
 
 
 def _complain(exporter: Exporter) -> None:

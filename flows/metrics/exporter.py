@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Final
 from urllib.error import URLError
@@ -23,7 +23,8 @@ from tasks.metrics.log import SealedLog
 
 JOB: Final = "indelible"
 _LISTING_S: Final = 60.0  # listing a landing place is the costly part, and its drops do not hurry
-_DAILY_S: Final = 3600.0
+_CHECK_S: Final = 900.0
+_HANDSHAKE_S: Final = 3600.0
 _PUSH_S: Final = 10.0
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 
@@ -35,13 +36,21 @@ class Exporter(Collector):
         parts: what to compute.
         constant: samples that never change.
         timeout_s: longest scrape; a part that is late is left out and taken by a later one.
+        close: ends what the parts hold.
 
     Attributes:
         down: parts that the last collection had to leave out.
     """
 
-    def __init__(self, parts: Sequence[Part], constant: Iterable[Sample], *, timeout_s: float) -> None:
-        self.parts, self.timeout_s = parts, timeout_s
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        constant: Iterable[Sample],
+        *,
+        timeout_s: float,
+        close: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.parts, self.timeout_s, self.close = parts, timeout_s, close
         self.down: tuple[str, ...] = ()
         self._constant = tuple(constant)
 
@@ -109,19 +118,21 @@ def build(runtime: Runtime, *, timeout_s: float | None = None) -> Exporter:
     )
     parts = [Part("log", log.samples)]
     for source in sorted(settings.landing.uris):
-        parts.append(
-            Part(f"landing-{source}", partial(live.landing, runtime, log, source), fresh_s=_LISTING_S)
-        )
+        listed = partial(live.landing, runtime, log, source)
+        parts.append(Part(f"landing-{source}", listed, fresh_s=_LISTING_S))
+        if runtime.contract(source).rhythm is not None:
+            checked = partial(live.completeness, runtime, source)
+            parts.append(Part(f"completeness-{source}", checked, fresh_s=_CHECK_S))
     if settings.witness.members:
         parts.append(Part("witnesses", partial(live.witnesses, runtime)))
     if files := live.certificate_files(settings):
         parts.append(Part("certificate-files", partial(live.file_certificates, files), fresh_s=_LISTING_S))
     for name, url in live.tls_servers(settings).items():
-        parts.append(Part(f"tls-{name}", partial(live.server_certificate, name, url), fresh_s=_DAILY_S))
+        parts.append(Part(f"tls-{name}", partial(live.server_certificate, name, url), fresh_s=_HANDSHAKE_S))
     if api := runs.api_url(settings):
         parts.append(Part("prefect", partial(runs.runs, api)))
     constant = [Sample(f.BUILD, 1, (runtime.software.partition("/")[2],)), *live.limits(runtime)]
-    return Exporter(parts, constant, timeout_s=timeout_s or settings.metrics.timeout_s)
+    return Exporter(parts, constant, timeout_s=timeout_s or settings.metrics.timeout_s, close=log.close)
 
 
 def _families(samples: Iterable[Sample]) -> Iterator[Family]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -13,8 +14,10 @@ from urllib.parse import urlsplit
 from cryptography import x509
 
 from flows import witnessing
+from flows.completeness import check_completeness
 from flows.settings import Settings
 from flows.wiring import Runtime
+from tasks.completeness.findings import CODES
 from tasks.errors import StoreUnavailableError, UsageError
 from tasks.ingest.listing import list_drops
 from tasks.log import reader
@@ -35,6 +38,15 @@ def landing(runtime: Runtime, log: SealedLog, source: str) -> Iterator[Sample]:
         yield Sample(f.BACKLOG_OLDEST, min(drop.modified_us for drop in waiting) / 1e6, (source,))
     if listed:
         yield Sample(f.LANDED, max(drop.modified_us for drop in listed) / 1e6, (source,))
+
+
+def completeness(runtime: Runtime, source: str) -> Iterator[Sample]:
+    """What is wrong with the last days of a source, as `indelible completeness check` says it."""
+    checked = check_completeness(runtime, source)
+    found = Counter(finding.code for finding in checked.open)
+    for code in CODES:
+        yield Sample(f.FINDINGS, found[code], (source, code))
+    yield Sample(f.EXPLAINED, len(checked.findings) - len(checked.open), (source,))
 
 
 def limits(runtime: Runtime) -> Iterator[Sample]:

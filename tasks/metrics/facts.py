@@ -70,6 +70,9 @@ SELECT b.source, count(DISTINCT h.shard || '-' || h.entry) FROM (SELECT DISTINCT
                     AND (r.document->>'$.hold') = printf('%04d-%d', h.shard, h.entry))) h
     ON h.source = b.source
 GROUP BY b.source ORDER BY b.source"""
+_HEARTBEATS = """
+SELECT document->>'$.scope.source', epoch(max((document->>'$.scope.until')::TIMESTAMPTZ))
+FROM entries WHERE type = 'heartbeat' GROUP BY 1 ORDER BY 1"""
 _KEYS = """
 SELECT shard, epoch(max(sealed_at::TIMESTAMPTZ)) FROM entries
 WHERE type = 'genesis' OR (type = 'key' AND (document->>'$.action') = 'announce')
@@ -97,6 +100,8 @@ def facts(catalog: Catalog, now: float) -> Iterator[Sample]:
         yield Sample(f.UNLOCKED_BATCHES, ended, (source,))
     for source, holds in _ask(catalog, _HOLDS):
         yield Sample(f.OPEN_HOLDS, holds, (source,))
+    for source, end in _ask(catalog, _HEARTBEATS):
+        yield Sample(f.HEARTBEAT, end, (source,))
     for shard, since in _ask(catalog, _KEYS):
         yield Sample(f.SIGNING_KEY, since, (str(shard),))
 

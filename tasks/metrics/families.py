@@ -154,6 +154,23 @@ UNLOCKED_BATCHES = Metric(
 )
 OPEN_HOLDS = Metric("indelible_open_holds", "gauge", "Legal holds in force.", ("source",))
 
+# Completeness.
+HEARTBEAT = Metric(
+    "indelible_heartbeat_end_timestamp_seconds",
+    "gauge",
+    "End of the newest interval of which the log says what was there.",
+    ("source",),
+)
+FINDINGS = Metric(
+    "indelible_completeness_open_findings",
+    "gauge",
+    "What is wrong with the completeness of the last seven days and explained by nobody.",
+    ("source", "code"),
+)
+EXPLAINED = Metric(
+    "indelible_completeness_explained_findings", "gauge", "What a sealed gap entry explains.", ("source",)
+)
+
 # Live state.
 BACKLOG_DROPS = Metric(
     "indelible_backlog_drops", "gauge", "Drops in the landing place that are not sealed.", ("source",)

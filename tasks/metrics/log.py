@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tasks.storage.protocol import ObjectStore
 
 _HOUR = 3600
+_PATIENCE_S = 2.0
 
 
 class SealedLog:
@@ -62,9 +63,10 @@ class SealedLog:
             return self._synced().unsealed(drops)
 
     def close(self) -> None:
-        """Remove the working copy."""
-        with self._lock:
+        """Remove the working copy, unless a thread that hangs has it."""
+        if self._lock.acquire(timeout=_PATIENCE_S):
             self._forget()
+            self._lock.release()
 
     def _compute(self, catalog: Catalog, sizes: dict[int, int], now: float) -> Iterator[Sample]:
         for shard, size in sizes.items():
