@@ -32,6 +32,10 @@ class ContractError(IndelibleError):
     exit_code = 3
 
 
+class RedactionLeakError(ContractError):
+    """Personal data or a credential got past redaction: the contract treats a field too mildly."""
+
+
 class StoreUnavailableError(IndelibleError):
     """The store or the landing place cannot be reached now; the same call may succeed later."""
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from flows.cli.common import AsJson, Endpoint, Store, err, out, print_json, runtime_with
 from tasks.errors import UsageError
@@ -52,7 +53,7 @@ def query(
         return
     table = Table(*names, box=None, pad_edge=False)
     for row in rows[:_SHOWN_ROWS]:
-        table.add_row(*("" if value is None else str(value) for value in row))
+        table.add_row(*(Text("" if value is None else str(value)) for value in row))
     out.print(table, soft_wrap=False)
     if len(rows) > _SHOWN_ROWS:
         err.print(f"{len(rows) - _SHOWN_ROWS:,} more rows; use --csv or --json for all")

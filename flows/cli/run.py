@@ -22,6 +22,7 @@ from flows.cli.common import (
 )
 from flows.receipts import BatchReceipt, CheckpointReceipt
 from tasks.errors import HeldBatchError, UsageError, VerificationError
+from tasks.redact import REDACTION_LEAK
 
 Source = Annotated[str, typer.Argument(help="A source that has a contract, for example cloudtrail.")]
 
@@ -179,6 +180,14 @@ def print_receipts(receipts: list[BatchReceipt], checkpoint: CheckpointReceipt) 
         )
         for rule, count in r.rules.items():
             out.print(f"    {count:>8,}  {rule}")
+        if leaked := r.rules.get(REDACTION_LEAK):
+            out.print(
+                f"[yellow]{leaked:,} lines set aside:[/] the contract would have published personal data or"
+                " a credential"
+            )
+            next_step(
+                f'indelible query "SELECT field, detector, leaks FROM redactions WHERE entry = {r.entry} AND leaks > 0"'
+            )
     out.print(f"checkpoint {checkpoint.origin} size {checkpoint.size} root {checkpoint.root}")
     for path in checkpoint.lost:
         out.print(f"[red]missing[/] {path}: it is sealed and not in the store; queries go on without it")

@@ -56,6 +56,19 @@ def load_contract(source: str, directory: Path | None = None) -> Contract:
     return parse_contract(place.read_bytes(), source)
 
 
+def sample_drops(source: str, directory: Path | None = None) -> dict[str, bytes]:
+    """Drops that lie beside a contract as samples: key -> content, in order of the keys."""
+    found: dict[str, bytes] = {}
+    places = [(_root(directory).joinpath(source, "samples", "drops"), "")]
+    while places:
+        place, key = places.pop()
+        if place.is_file():
+            found[key] = place.read_bytes()
+        elif place.is_dir():
+            places += [(child, f"{key}/{child.name}".lstrip("/")) for child in place.iterdir()]
+    return dict(sorted(found.items()))
+
+
 def parse_contract(document: bytes, source: str) -> Contract:
     """Check the bytes of a contract file, for example of one that was sealed.
 

@@ -9,6 +9,6 @@ from __future__ import annotations
 from tasks.redact.identities import decrypt_identity
 from tasks.redact.normal import normal_text
 from tasks.redact.quarantine import decrypt_raw
-from tasks.redact.stage import redact
+from tasks.redact.stage import REDACTION_LEAK, redact, search_again
 
-__all__ = ["decrypt_identity", "decrypt_raw", "normal_text", "redact"]
+__all__ = ["REDACTION_LEAK", "decrypt_identity", "decrypt_raw", "normal_text", "redact", "search_again"]

@@ -39,7 +39,7 @@ from tasks.redact.treatments import Treatments, effective_treatment
 
 # What the contract does not name is treated as an opaque subtree that nobody has classified.
 _EXTRA_FIELD: Final = Field(EXTRA, "json", ((EXTRA,),), treatment="scan")
-LEAK: Final = "redaction.leak"
+REDACTION_LEAK: Final = "redaction.leak"
 
 
 def redact(batch: ValidatedBatch, contract: Contract, keyring: Keyring) -> RedactedBatch:
@@ -63,7 +63,7 @@ def redact(batch: ValidatedBatch, contract: Contract, keyring: Keyring) -> Redac
         IndelibleError: lines of a drop are not each in exactly one place, or detectors are blind.
     """
     canaries = rehearse(contract.sha256)
-    fields = (*contract.fields, _EXTRA_FIELD)
+    fields = _fields(contract)
     found: list[LeakReport] = []
     while True:
         persons = known_persons(batch.frame, contract)
@@ -72,7 +72,7 @@ def redact(batch: ValidatedBatch, contract: Contract, keyring: Keyring) -> Redac
         holders = Holders(_months(batch.frame, contract), subjects, keyring)
         treatments = Treatments(holders, scanner)
         frame = batch.frame.drop(LENGTH).with_columns(treatments.apply(batch.frame, fields))
-        leaks = search_again(frame, fields)
+        leaks = search_again(frame, contract)
         if not leaks:
             break
         found += leak_reports(batch.frame, leaks)
@@ -93,14 +93,23 @@ def redact(batch: ValidatedBatch, contract: Contract, keyring: Keyring) -> Redac
     )
 
 
-def search_again(frame: pl.DataFrame, fields: Sequence[Field]) -> list[Leak]:
-    """What redaction left in treated columns. Masks and pseudonyms keep forms of what they stand for."""
-    looked_at = [field for field in fields if effective_treatment(field) not in {"drop", "mask"}]
+def search_again(frame: pl.DataFrame, contract: Contract) -> list[Leak]:
+    """What redaction left in treated columns, of a batch or of a sealed file. Masks keep the form of what they hide.
+
+    Args:
+        frame: has the contract's columns.
+        contract: by which it was treated.
+    """
+    looked_at = [field for field in _fields(contract) if effective_treatment(field) not in {"drop", "mask"}]
     wide = {
         f.name for f in looked_at if f.type == "json" or effective_treatment(f) in {"scan", "truncate_ip"}
     }
     names = [field.name for field in looked_at]
     return find_leaks([frame[name] for name in names], kept=set(names) - wide)
+
+
+def _fields(contract: Contract) -> tuple[Field, ...]:
+    return (*contract.fields, _EXTRA_FIELD)
 
 
 def _set_aside(batch: ValidatedBatch, leaks: Sequence[Leak]) -> ValidatedBatch:
@@ -110,14 +119,14 @@ def _set_aside(batch: ValidatedBatch, leaks: Sequence[Leak]) -> ValidatedBatch:
     moved = batch.frame.filter(leaking).select(
         *COORDINATES,
         pl.lit("quarantined").alias("disposition"),
-        pl.lit([LEAK], dtype=pl.List(pl.String)).alias("rules"),
+        pl.lit([REDACTION_LEAK], dtype=pl.List(pl.String)).alias("rules"),
     )
     aside = pl.concat([batch.set_aside.select(moved.columns), moved]).sort(DROP, LINE)
     return replace(
         batch,
         frame=batch.frame.filter(~leaking),
         set_aside=aside,
-        violations={**batch.violations, LEAK: batch.violations.get(LEAK, 0) + len(rows)},
+        violations={**batch.violations, REDACTION_LEAK: batch.violations.get(REDACTION_LEAK, 0) + len(rows)},
     )
 
 

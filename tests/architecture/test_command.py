@@ -22,6 +22,7 @@ GROUPS = {
     "key": {"compromise", "list", "revoke", "rotate"},
     "metrics": {"print", "push", "serve"},
     "quarantine": {"list", "replay", "show"},
+    "redaction": {"canary", "check"},
     "retention": {"extend", "plan"},
     "sequencer": {"key", "run"},
     "store": {"probe"},
