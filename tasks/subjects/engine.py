@@ -118,18 +118,18 @@ def open_database(url: str) -> Database:
     """
     try:
         address = make_url(url)
+        if address.get_backend_name() not in {SQLITE, _POSTGRESQL}:
+            raise ArgumentError
         engine = create_engine(address, poolclass=NullPool)
     except (ArgumentError, NoSuchModuleError):
-        address, engine = None, None
+        raise UsageError(
+            "[key_table] url names no database that can hold the key table",
+            next_step="Set it to `postgresql+psycopg://user@host/database`, or leave it out for SQLite.",
+        ) from None
     except ModuleNotFoundError as error:
         raise UsageError(
             "the key table's database driver is not installed", next_step="Install `indelible[postgres]`."
         ) from error
-    if address is None or engine is None or engine.dialect.name not in {SQLITE, _POSTGRESQL}:
-        raise UsageError(
-            "[key_table] url names no database that can hold the key table",
-            next_step="Set it to `postgresql+psycopg://user@host/database`, or leave it out for SQLite.",
-        )
     if engine.dialect.name == SQLITE:
         _prepare_sqlite(engine, address)
     return Database(engine)

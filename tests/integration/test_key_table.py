@@ -1,0 +1,200 @@
+"""The key table on both databases: one key for all who ask at once, and nothing left of one that was destroyed."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
+
+from tasks.errors import KeyServiceUnreachableError, KeyUnavailableError, UsageError
+from tasks.evidence import merkle
+from tasks.evidence.key_table_entry import SUBJECT, commitment
+from tasks.keyring.kek_file import FileKek
+from tasks.subjects import Cause, KeyTable, Place, destroy_month, destroy_subject, open_database, rewrap
+from tasks.subjects.commitments import (
+    forget_destruction,
+    mark_all_unsealed,
+    mark_sealed,
+    unsealed_batches,
+    unsealed_destructions,
+)
+from tasks.subjects.schema import SUBJECTS, TABLE_KEYS
+
+if TYPE_CHECKING:
+    from tests.support.postgres import Postgres
+
+INDEX_KEY = b"i" * 32
+CAUSE = Cause("ada", "grace", "request 17")
+PEOPLE = [f"person-{number}@example.org" for number in range(3_000)]
+Open = Callable[[], KeyTable]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def open_table(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
+    """Opens the same table again and again, as other processes would."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'state' / 'table.db'}"
+    else:
+        postgres: Postgres = request.getfixturevalue("postgres")
+        url = postgres.fresh()
+    return lambda: KeyTable(open_database(url), FileKek(tmp_path / "keys"), INDEX_KEY)
+
+
+def test_a_person_keeps_a_key_of_their_own(open_table: Open) -> None:
+    keys = open_table().subject_keys(PEOPLE)
+    assert len(set(keys)) == len(PEOPLE)
+    assert {len(key) for key in keys} == {32}
+    assert open_table().subject_keys(PEOPLE[::-1]) == keys[::-1]
+    assert open_table().subject_keys([]) == []
+
+
+def test_all_who_ask_at_once_get_the_same_keys(open_table: Open) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: open_table().subject_keys(PEOPLE[:500]), range(4)))
+        months = set(pool.map(lambda _: open_table().month_key("pseudonym", "2026-11"), range(4)))
+    assert found == [found[0]] * 4
+    assert len(months) == 1
+
+
+def test_subject_ids_need_the_index_key(open_table: Open) -> None:
+    table = open_table()
+    (subject,) = table.subject_ids(PEOPLE[:1])
+    assert len(bytes.fromhex(subject)) == 16
+    other = KeyTable(table.database, table.kek, b"j" * 32)
+    assert other.subject_ids(PEOPLE[:1]) != [subject]
+    assert table.known_key(subject) is None
+    assert table.subject_keys(PEOPLE[:1]) == [table.known_key(subject)]
+
+
+def test_a_destroyed_person_gets_another_key_and_is_nowhere(open_table: Open) -> None:
+    table = open_table()
+    before = table.subject_keys(PEOPLE[:3])
+    ids = table.subject_ids(PEOPLE[:3])
+    table.note_places("app", {"data/b": {ids[0]: 2, ids[1]: 1}, "data/a": {ids[0]: 5}})
+    table.note_places("app", {"data/a": {ids[0]: 5}})
+    places = [Place("app", "data/a", 5), Place("app", "data/b", 2)]
+    assert table.places(ids[0]) == places
+    gone = destroy_subject(table, ids[0], CAUSE)
+    assert gone is not None
+    assert (gone.commitment, list(gone.places)) == (commitment(SUBJECT, before[0]), places)
+    assert table.places(ids[0]) == []
+    assert destroy_subject(table, ids[0], CAUSE) is None
+    after = open_table().subject_keys(PEOPLE[:3])
+    assert after[0] not in before
+    assert after[1:] == before[1:]
+
+
+def test_nobody_is_noted_whose_key_is_gone(open_table: Open) -> None:
+    table = open_table()
+    table.subject_keys(PEOPLE[:1])
+    (subject,) = table.subject_ids(PEOPLE[:1])
+    destroy_subject(table, subject, CAUSE)
+    with pytest.raises(KeyServiceUnreachableError, match="changed while this was done"):
+        table.note_places("app", {"data/a": {subject: 1}})
+
+
+def test_a_destroyed_month_never_comes_back(open_table: Open) -> None:
+    table = open_table()
+    key = table.month_key("pseudonym", "2026-11")
+    gone = destroy_month(table, "pseudonym", "2026-11", CAUSE)
+    assert gone is not None
+    assert gone.commitment == commitment("pseudonym/2026-11", key)
+    with pytest.raises(KeyUnavailableError, match="pseudonym/2026-11 was destroyed"):
+        open_table().month_key("pseudonym", "2026-11")
+    assert destroy_month(table, "pseudonym", "2026-11", CAUSE) is None
+    assert table.month_key("quarantine", "2026-11") != key
+
+
+def test_commitments_are_published_once_and_bind_destructions(open_table: Open) -> None:
+    table = open_table()
+    keys = table.subject_keys(PEOPLE[:5])
+    month = table.month_key("quarantine", "2026-11")
+    by_name = {batch.name: batch for batch in unsealed_batches(table.database)}
+    leaves = [merkle.leaf_hash(leaf) for leaf in sorted(commitment(SUBJECT, key) for key in keys)]
+    assert (by_name[SUBJECT].count, by_name[SUBJECT].root) == (5, merkle.root(leaves))
+    assert by_name["quarantine/2026-11"].root == merkle.leaf_hash(commitment("quarantine/2026-11", month))
+    for batch in by_name.values():
+        mark_sealed(table.database, batch.id)
+    assert unsealed_batches(table.database) == []
+    assert [b.name for b in unsealed_batches(table.database, {"quarantine/2026-11"})] == [
+        "quarantine/2026-11"
+    ]
+    (late,) = table.subject_keys(PEOPLE[5:6])
+    (second,) = unsealed_batches(open_table().database)
+    assert (second.count, second.root) == (1, merkle.leaf_hash(commitment(SUBJECT, late)))
+
+    destroy_subject(table, table.subject_ids(PEOPLE[2:3])[0], CAUSE)
+    (gone,) = unsealed_destructions(open_table().database)
+    assert (gone.root, gone.count, gone.reason) == (by_name[SUBJECT].root, 5, CAUSE.reason)
+    merkle.verify_inclusion(merkle.leaf_hash(gone.commitment), gone.index, 5, list(gone.proof), gone.root)
+    forget_destruction(table.database, gone.commitment)
+    assert unsealed_destructions(table.database) == []
+    mark_all_unsealed(table.database)
+    assert len(unsealed_batches(table.database)) == 3
+
+
+def test_a_key_moved_to_another_row_does_not_open(open_table: Open) -> None:
+    table = open_table()
+    table.subject_keys(PEOPLE[:2])
+    first, second = (bytes.fromhex(subject) for subject in table.subject_ids(PEOPLE[:2]))
+    with table.database.writing() as connection:
+        wrapped = connection.scalar(sa.select(SUBJECTS.c.wrapped).where(SUBJECTS.c.subject == first))
+        connection.execute(sa.update(SUBJECTS).where(SUBJECTS.c.subject == second).values(wrapped=wrapped))
+    with pytest.raises(KeyUnavailableError, match="changed, or moved"):
+        table.subject_keys(PEOPLE[1:2])
+
+
+def test_rewrapping_keeps_keys_and_ends_what_wrapped_them_before(open_table: Open, tmp_path: Path) -> None:
+    table = open_table()
+    keys, month = table.subject_keys(PEOPLE), table.month_key("pseudonym", "2026-11")
+    destroy_month(table, "quarantine", "2026-11", CAUSE)
+    assert rewrap(table) == len(PEOPLE) + 1
+    assert [path.name for path in (tmp_path / "keys").iterdir()] == ["table-kek-2.key"]
+    with table.database.reading() as connection:
+        assert [row.id for row in connection.execute(sa.select(TABLE_KEYS))] == [2]
+    fresh = open_table()
+    assert (fresh.subject_keys(PEOPLE), fresh.month_key("pseudonym", "2026-11")) == (keys, month)
+    assert table.subject_keys(["somebody new"]) == open_table().subject_keys(["somebody new"])
+
+
+def test_errors_hold_no_identifier_and_no_address(tmp_path: Path) -> None:
+    table = KeyTable(
+        open_database("postgresql+psycopg://who:secret@127.0.0.1:1/x"), FileKek(tmp_path), INDEX_KEY
+    )
+    with pytest.raises(KeyServiceUnreachableError) as caught:
+        table.subject_keys(PEOPLE[:1])
+    assert str(caught.value) == "the key table's database does not answer (OperationalError)"
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("url", ["mysql://host/x", "nothing", "sqlite+nothing:///x"])
+def test_other_databases_are_refused(url: str) -> None:
+    with pytest.raises(UsageError, match="names no database"):
+        open_database(url)
+
+
+def test_sqlite_holds_nothing_of_what_was_destroyed(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "table.db"
+    table = KeyTable(open_database(f"sqlite:///{path}"), FileKek(tmp_path / "keys"), INDEX_KEY)
+    table.subject_keys(PEOPLE)
+    (subject,) = table.subject_ids(PEOPLE[1500:1501])
+    table.note_places("app", {"data/a": {subject: 1}})
+    with table.database.reading() as connection:
+        query = sa.select(SUBJECTS.c.wrapped).where(SUBJECTS.c.subject == bytes.fromhex(subject))
+        wrapped = bytes(connection.execute(query).scalar_one())
+
+    def stored() -> bytes:
+        return b"".join(file.read_bytes() for file in path.parent.iterdir())
+
+    assert wrapped in stored()
+    assert bytes.fromhex(subject) in stored()
+    destroy_subject(table, subject, CAUSE)
+    assert wrapped not in stored()
+    assert bytes.fromhex(subject) not in stored()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
