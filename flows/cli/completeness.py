@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from flows import completeness
 from flows.cli.common import (
@@ -191,14 +190,12 @@ def gaps(
     if not register:
         out.print("no gap was ever explained")
         return
-    table = Table("id", "source", "since", "until", "codes", "findings", "asked", "approved", "reason")
-    table.box, table.pad_edge = None, False
     for gap in register:
         scope = gap["scope"]
-        cells = (gap["id"], scope["source"], scope["since"], scope["until"], ", ".join(gap["codes"]))
-        people = (str(gap["findings"]), gap["requested_by"], gap["approver"], gap["reason"])
-        table.add_row(*(_plain(cell) for cell in (*cells, *people)))
-    out.print(table)
+        out.print(f"[bold]{gap['id']}[/]  {scope['source']}  {scope['since']} to {scope['until']}")
+        out.print(f"{'':<10}{gap['findings']:,} findings: {', '.join(gap['codes'])}")
+        people = f"{gap['requested_by']}, approved by {gap['approver']}, {gap['sealed_at']}"
+        out.print(f"{'':<10}{_plain(gap['reason'])} ({_plain(people)})")
 
 
 def _print_checked(checked: completeness.Checked) -> None:

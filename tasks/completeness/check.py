@@ -17,7 +17,7 @@ from tasks.completeness.findings import (
     Finding,
 )
 from tasks.completeness.intervals import EPOCH, Interval, drop_time, floor, from_us, key_time
-from tasks.completeness.inventory import DigestOf, SealedByKey, find_sealed, is_same
+from tasks.completeness.inventory import DigestOf, SealedByKey, find_sealed, looks_other
 from tasks.completeness.rhythm import due, event_findings, silence_findings, volume_findings
 from tasks.contracts.rhythm import LENGTHS, Rhythm
 from tasks.evidence.completeness_entry import InventoryLine
@@ -89,14 +89,13 @@ def _vanished(observed: Observed) -> Iterator[Finding]:
             if line["sealed"] is not None:
                 continue
             known, now = observed.sealed.get(line["key"], ()), landed.get(line["key"])
-            seen = line["bytes"], line["etag"], line["version_id"]
-            if known and not any(is_same(drop, *seen) for drop in known):
+            if known and all(looks_other(line, drop.bytes, drop.etag, drop.version_id) for drop in known):
                 sentence = "It was sealed with other content than the landing inventory shows."
                 yield Finding(DROP_CHANGED, beat.interval, line["key"], sentence)
             elif not known and now is None:
                 sentence = "It was in the landing place, was never sealed, and is not there any more."
                 yield Finding(DROP_VANISHED, beat.interval, line["key"], sentence)
-            elif not known and now is not None and (now.size, now.etag, now.version_id) != seen:
+            elif not known and now and looks_other(line, now.size, now.etag, now.version_id):
                 sentence = "It is not sealed, and not what the landing inventory shows any more."
                 yield Finding(DROP_CHANGED, beat.interval, line["key"], sentence)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from tasks.batch import Drop
 from tasks.catalog.completeness import SealedDrop
 from tasks.evidence.completeness_entry import InventoryLine
 
+_TIME_STAMP: Final = re.compile(r"\d+-\d+")
 SealedByKey = Mapping[str, Sequence[SealedDrop]]
 DigestOf = Callable[[Drop], str]
 """Hex SHA-256 of a drop's bytes as they are in the landing place now."""
@@ -50,6 +53,18 @@ def is_same(line: SealedDrop, size: int, etag: str, version_id: str | None) -> b
     return line.bytes == size and (
         line.etag == etag or (version_id is not None and line.version_id == version_id)
     )
+
+
+def looks_other(seen: InventoryLine, size: int, etag: str, version_id: str | None) -> bool:
+    """Whether an object is not the one that an inventory saw, as far as two listings can tell.
+
+    A directory's ETag is size and time: of a drop that was put back it says nothing.
+    """
+    if seen["bytes"] != size:
+        return True
+    if _TIME_STAMP.fullmatch(etag) or (version_id is not None and seen["version_id"] == version_id):
+        return False
+    return seen["etag"] != etag
 
 
 def take_inventory(listed: Iterable[Drop], sealed: SealedByKey, digest_of: DigestOf) -> Inventory:

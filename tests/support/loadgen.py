@@ -97,7 +97,7 @@ class Tree:
         return salvage((self.root / file.path).read_bytes())
 
 
-def generate(root: Path, seed: str, **options: float) -> Tree:
+def generate(root: Path, seed: str, **options: float | str) -> Tree:
     """Run the generator; equal arguments give equal bytes.
 
     Args:
