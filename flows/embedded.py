@@ -5,7 +5,6 @@ from __future__ import annotations
 from pydantic import SecretStr
 
 from flows.settings import Settings
-from tasks.contracts.load import list_sources
 from tasks.errors import UsageError
 from tasks.storage.embedded import EmbeddedStore
 from tasks.storage.embedded_config import WORM_BUCKET
@@ -21,6 +20,8 @@ def embedded_settings(settings: Settings, *, identity: str = "writer") -> Settin
     Raises:
         UsageError: the embedded store is not running.
     """
+    from tasks.contracts.load import list_sources
+
     embedded = EmbeddedStore(settings.state)
     if not embedded.running:
         raise UsageError(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from flows.wiring import Runtime
-from tasks.contracts.model import Contract
 from tasks.errors import StoreUnavailableError
 from tasks.evidence.checkpoint import parse_checkpoint
 from tasks.evidence.note import NoteVerifier, open_note
 from tasks.evidence.policy import policy_text
 from tasks.log import reader, writer
 from tasks.retention import Terms, solve
+
+if TYPE_CHECKING:
+    from tasks.contracts.model import Contract
 
 
 def current_shard(runtime: Runtime) -> int:

@@ -22,8 +22,6 @@ from flows.settings import (
     StoreSettings,
     TransitSettings,
 )
-from tasks.contracts.load import list_sources, load_contract
-from tasks.contracts.model import Contract
 from tasks.errors import UsageError
 from tasks.evidence.paths import LOG_PREFIX
 from tasks.ingest.limits import Limits
@@ -33,6 +31,7 @@ from tasks.storage import ObjectStore, open_store
 if TYPE_CHECKING:
     from tasks.catalog.catalog import Catalog
     from tasks.catalog.session import Session
+    from tasks.contracts.model import Contract
     from tasks.evidence.note import NoteSigner
     from tasks.subjects import KeyEncryptionKey, KeyTable
 
@@ -63,12 +62,16 @@ class Runtime:
 
     def contract(self, source: str) -> Contract:
         """The contract of a source; loaded once, so a run is judged by one contract to its end."""
+        from tasks.contracts.load import load_contract
+
         if source not in self._loaded:
             self._loaded[source] = load_contract(source, self.settings.contracts)
         return self._loaded[source]
 
     def contracts(self) -> list[Contract]:
         """All contracts."""
+        from tasks.contracts.load import list_sources
+
         return [self.contract(source) for source in list_sources(self.settings.contracts)]
 
     def limits(self) -> Limits:

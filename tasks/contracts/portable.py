@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from typing import Final
 
-import polars as pl
-
 MAX_PATTERN: Final = 1_000
 MAX_REPEAT: Final = 1_000  # RE2 refuses more
 _ESCAPABLE: Final = frozenset(r"\.^$|?*+()[]{}-/\"'@&~#%:;,=<>!`")
@@ -29,6 +27,8 @@ def portable_pattern(pattern: str) -> str:
     for count in re.findall(r"\{([0-9]*),?([0-9]*)\}", translated):
         if any(bound and int(bound) > MAX_REPEAT for bound in count):
             raise ValueError(f"a repetition of more than {MAX_REPEAT} is not portable")
+    import polars as pl
+
     try:
         re.compile(translated)
         pl.Series([""], dtype=pl.String).str.contains(translated, strict=True)

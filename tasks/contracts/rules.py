@@ -10,8 +10,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, cast, get_args
 
-import polars as pl
-
 from tasks.contracts.document import Defects, Path
 from tasks.contracts.model import Field, Rule, Severity
 from tasks.contracts.portable import portable_pattern
@@ -125,6 +123,8 @@ def _row_rule(quality: Mapping[str, Any], columns: set[str], path: Path, defects
     if not isinstance(sql, str):
         defects.add((*path, "implementation"), "must be one SQL predicate")
         return None
+    import polars as pl
+
     try:
         used = set(pl.sql_expr(sql).meta.root_names())
     except (pl.exceptions.PolarsError, ValueError) as error:
