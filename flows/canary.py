@@ -2,8 +2,8 @@
 
 A sample record of the contract gets one value of each kind, in every field that redaction treats, in a field that
 the contract does not name, and in each place where such values stand in real logs. It goes through the same stages
-as any drop, from a landing place that exists only in memory, and is sealed under a key that begins with `canary/`, so that
-nobody takes it for a record of the source and an auditor sees that the test was made.
+as any drop, from a landing place that exists only in memory, and is sealed under a key that begins with `canary/`, so
+that nobody takes it for a record of the source and an auditor sees that the test was made.
 """
 
 from __future__ import annotations

@@ -28,12 +28,13 @@ _CREDENTIAL_HINT: Final = (
     r"(?i)pass|pwd|secret|authoriz|private|material|api.?key|token|cookie|sess|card|sig|ssn|cvv|cvc|otp"
     r"|mfa|plaintext|jwt|credential"
 )
+# Not every `...login`: `ConsoleLogin` says whether it succeeded.
 _PERSON_KEYS: Final = (
-    r"(?:[A-Za-z0-9_.$-]*?(?:user(?:[._-]?name|[._-]?id)?|login(?:[._-]?name)?|e-?mail(?:[._-]?address)?"
+    r"(?:[A-Za-z0-9_.$-]*?(?:user(?:[._-]?name|[._-]?id|[._-]?login)?|login[._-]?name|e-?mail(?:[._-]?address)?"
     r"|role[._-]?session[._-]?name|principal[._-]?id"
     r"|(?:account|first|last|full|given|family|display|real|nick|sur|session)[._-]?name"
     r"|(?:requested|created|updated|approved)[._-]?by|birth[._-]?date|date[._-]?of[._-]?birth)"
-    r"|sub|actor|owner|customer|mail|dob)"
+    r"|sub|actor|owner|customer|mail|dob|(?:[A-Za-z0-9_.$-]*[._-])?login)"
 )
 _PERSON_HINT: Final = r"(?i)user|login|mail|name|principal|[a-z]ed.?by|birth|sub|actor|owner|customer|dob"
 _PHONE_KEYS: Final = r"[A-Za-z0-9_.$-]*?(?:phone(?:[._-]?number)?|mobile(?:[._-]?number)?|msisdn)"

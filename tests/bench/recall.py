@@ -14,6 +14,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -56,12 +57,15 @@ LOGS: Final = (
 _MARKER: Final = re.compile(r"(\[(?:secret|user|email|ip|phone|card|iban|mac|ssn|aws_id|jwt|private_key)\])")
 # Marker -> what stands before a text, the text, and what follows, where that is nobody's and no secret.
 HARMLESS: Final = {
-    "[ip]": re.compile(r".*(?:engineVersion\"\s*:\s*\"|ec2-api-tools )\x00.*|.*\x00[0-9.]+\x00/(?:[0-9]|1[0-9]|2[0-4])\b.*"),
+    "[ip]": re.compile(
+        r".*(?:engineVersion\"\s*:\s*\"|ec2-api-tools )\x00.*|.*\x00[0-9.]+\x00/(?:[0-9]|1[0-9]|2[0-4])\b.*"
+    ),
     "[user]": re.compile(r".*\"(?:owner|imageOwnerAlias)\"\s*:\s*\"\x00amazon\x00.*"),
     "[secret]": re.compile(r".*\x00HIDDEN_DUE_TO_SECURITY_REASONS\x00.*"),
 }
 
 
+@cache
 def labelled() -> dict[str, tuple[int, int]]:
     """Kind -> (values, found) in sets that others labelled."""
     entries = json.loads(PRESIDIO.read_text())
@@ -83,6 +87,7 @@ def labelled() -> dict[str, tuple[int, int]]:
     }
 
 
+@cache
 def planted() -> dict[str, tuple[int, int, int]]:
     """Structured kind -> (values, redacted, found by the re-scan), in every place where values stand."""
     items = [item for n in range(SEEDS) for item in placed(hatch(f"recall {n}".encode()))]
@@ -100,6 +105,7 @@ def planted() -> dict[str, tuple[int, int, int]]:
     return dict(sorted(counts.items()))
 
 
+@cache
 def false_alarms() -> dict[str, tuple[int, int, int]]:
     """Real log -> (values scanned, altered, altered for nothing), by log and in all logs of a source."""
     return {folder: _alarms(source, REAL / folder, pattern) for source, folder, pattern in LOGS}
@@ -133,7 +139,10 @@ def _replaced(before: str, after: str) -> Iterator[tuple[str, str]]:
     for kept, marker, following in zip(parts[::2], parts[1::2], parts[2::2], strict=False):
         start = end + len(kept)
         end = before.find(following, start) if following else len(before)
-        yield marker, f"{before[max(0, start - 30) : start]}\x00{before[start:end]}\x00{before[end : end + 10]}"
+        yield (
+            marker,
+            f"{before[max(0, start - 30) : start]}\x00{before[start:end]}\x00{before[end : end + 10]}",
+        )
 
 
 def _is_harmless(replaced: tuple[str, str]) -> bool:
@@ -150,7 +159,10 @@ def tables() -> str:
         "",
         "| planted, in nine places each | values | redacted | recall | seen by the re-scan |",
         "|---|---:|---:|---:|---:|",
-        *(f"| {k} | {n:,} | {one:,} | {one / n:.1%} | {two / n:.1%} |" for k, (n, one, two) in planted().items()),
+        *(
+            f"| {k} | {n:,} | {one:,} | {one / n:.1%} | {two / n:.1%} |"
+            for k, (n, one, two) in planted().items()
+        ),
         "",
         "| real log | values scanned | altered | for nothing | false alarms |",
         "|---|---:|---:|---:|---:|",

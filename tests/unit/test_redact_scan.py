@@ -155,6 +155,12 @@ def test_json_is_read_by_its_keys(value: object, result: object) -> None:
     assert json.loads(scanned(json.dumps(value), JSON)) == result
 
 
+def test_the_outcome_of_a_login_is_no_name() -> None:
+    assert scanned('{"ConsoleLogin":"Success","x.login":"b","userLogin":"c","login":"d"}', JSON) == (
+        '{"ConsoleLogin":"Success","x.login":"[user]","userLogin":"[user]","login":"[user]"}'
+    )
+
+
 def test_json_inside_strings_is_reached() -> None:
     inner = json.dumps({"password": 'a"b\\c', "userName": "bob", "at": "x\nbob@example.org", "ok": 1})
     outer = json.dumps({"body": inner, "deep": json.dumps({"more": inner})})
