@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import islice
 from typing import Annotated, Any, Final
 
@@ -20,6 +20,7 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from flows import artifacts, pipeline
+from flows.due import logical_time
 from flows.forms import AnyDay, Source
 from flows.readiness import check_store
 from flows.receipts import BatchReceipt, CheckpointReceipt
@@ -40,12 +41,6 @@ def run_name() -> str:
     if since is None and until is None:
         return f"deliver-{given['source']}-{logical_time():%Y-%m-%dT%H:%M}"
     return f"deliver-{given['source']}-{since or 'start'}-to-{until or 'now'}"
-
-
-def logical_time() -> datetime:
-    """When this run was due. A late run asks for the same window as a punctual one."""
-    due: datetime | None = prefect_runtime.flow_run.scheduled_start_time
-    return (due or datetime.now(UTC)).astimezone(UTC)
 
 
 @flow(name="deliver", flow_run_name=run_name, persist_result=False)

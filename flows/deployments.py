@@ -12,12 +12,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
 from flows.settings import RecoverySettings, ScheduleSettings
-from tasks.contracts.load import list_sources
+from tasks.contracts.load import list_sources, load_contract
 
 POOL: Final = "indelible"
 # Runs with this tag are watched, and started again when they crash.
@@ -67,9 +68,12 @@ class Deployment:
 
 
 def declare(
-    schedules: ScheduleSettings, recovery: RecoverySettings, sources: Sequence[str]
+    schedules: ScheduleSettings,
+    recovery: RecoverySettings,
+    sources: Sequence[str],
+    rhythmic: Sequence[str],
 ) -> list[Deployment]:
-    """All deployments, for the given sources."""
+    """All deployments, for the given sources; of some of them, a contract says how often they deliver."""
     return [
         *(_delivery(source, schedules) for source in sources),
         Deployment(
@@ -84,6 +88,13 @@ def declare(
             entrypoint="flows.replay.replay_quarantine",
             description="Send quarantined lines through the stages again, after a contract was corrected.",
             tags=(WATCHED, "quarantine"),
+        ),
+        Deployment(
+            name="reconcile-gaps",
+            entrypoint="flows.reconcile.reconcile_gaps",
+            description="Deliver what was left behind, seal heartbeats of silent sources, say what is missing.",
+            tags=(WATCHED, "completeness"),
+            schedules=tuple(Schedule(f"reconcile-{s}", schedules.reconcile, {"source": s}) for s in rhythmic),
         ),
         Deployment(
             name="publish-catalog",
@@ -116,6 +127,12 @@ def declare(
             queue="recovery",
         ),
     ]
+
+
+def with_rhythm(sources: Sequence[str], contracts: Path | None = None) -> list[str]:
+    """The sources whose contract says how often they deliver. A source without a contract fails when it runs."""
+    known = set(list_sources(contracts)).intersection(sources)
+    return [s for s in sources if s in known and load_contract(s, contracts).rhythm is not None]
 
 
 def _delivery(source: str, schedules: ScheduleSettings) -> Deployment:
@@ -164,4 +181,5 @@ def as_yaml(deployments: Sequence[Deployment]) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(as_yaml(declare(ScheduleSettings(), RecoverySettings(), list_sources())))
+    every = list_sources()
+    sys.stdout.write(as_yaml(declare(ScheduleSettings(), RecoverySettings(), every, with_rhythm(every))))

@@ -13,7 +13,7 @@ from prefect.states import Completed
 from pydantic import Field
 
 from flows import artifacts, evidence
-from flows.deliver import logical_time
+from flows.due import logical_time
 from flows.forms import AnyDay, as_day
 from flows.work import POLICY, confined, open_runtime
 from tasks.errors import NotFoundError, UsageError

@@ -12,7 +12,8 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
-from flows.deliver import contradiction, logical_time, publish_log
+from flows.deliver import contradiction, publish_log
+from flows.due import logical_time
 
 
 def run_name() -> str:

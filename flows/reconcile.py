@@ -15,7 +15,7 @@ from pydantic import Field
 
 from flows import artifacts, completeness
 from flows.completeness import Reconciled
-from flows.deliver import logical_time
+from flows.due import logical_time
 from flows.forms import AnyDay, Source
 from flows.work import POLICY, confined, open_runtime
 from tasks.completeness.findings import CODES, Finding

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -23,8 +24,8 @@ from prefect.states import Completed, Failed, Scheduled
 from pydantic import Field
 
 from flows import artifacts
-from flows.deliver import logical_time
 from flows.deployments import WATCHED
+from flows.due import logical_time
 from flows.forms import AnyRun
 
 MAX_RUNS: Final = 200
@@ -95,8 +96,12 @@ def crashed_runs(client: SyncPrefectClient, chosen: UUID | None) -> Iterator[Flo
 
 
 def recoveries(client: SyncPrefectClient, run: UUID) -> int:
-    """How often a run was started again. Its own count does not know starts that never came to run."""
-    return sum(state.name == WAITING for state in client.read_flow_run_states(run))
+    """How often a run was started again. Its own count does not know starts that never came to run.
+
+    A crash may be reported a second time after the run was told to wait; that is no start.
+    """
+    states = sorted(client.read_flow_run_states(run), key=lambda state: state.timestamp)
+    return sum(before.name == WAITING and not after.is_crashed() for before, after in pairwise(states))
 
 
 def pause(run: UUID, number: int, seconds: int) -> timedelta:

@@ -32,7 +32,7 @@ from prefect.utilities.callables import parameter_schema
 from prefect.workers.process import ProcessWorker
 
 from flows import automations, forms
-from flows.deployments import ENGINE, POOL, QUEUES, Deployment, Schedule, declare
+from flows.deployments import ENGINE, POOL, QUEUES, Deployment, Schedule, declare, with_rhythm
 from flows.embedded import embedded_settings
 from flows.settings import RecoverySettings, load_settings
 
@@ -146,7 +146,8 @@ def main() -> None:
     settings = load_settings()
     settings = settings if settings.store.uri else embedded_settings(settings)
     sources = sorted(settings.landing.uris)
-    declared = declare(settings.schedules, settings.recovery, sources)
+    rhythmic = with_rhythm(sources, settings.contracts)
+    declared = declare(settings.schedules, settings.recovery, sources, rhythmic)
     json.dump(register(declared, sources, settings.recovery, asked.working_directory), sys.stdout)
 
 

@@ -11,7 +11,8 @@ from prefect.client.schemas.objects import State
 from pydantic import Field
 
 from flows import artifacts, quarantine
-from flows.deliver import logical_time, verdict
+from flows.deliver import verdict
+from flows.due import logical_time
 from flows.forms import Source
 from flows.receipts import BatchReceipt, CheckpointReceipt
 from flows.work import POLICY, confined, open_runtime

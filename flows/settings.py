@@ -150,6 +150,7 @@ class ScheduleSettings(_Section):
         default=0, ge=0, le=36_500, description="scheduled deliveries take drops of so many days; 0 takes all"
     )
     publish: str = "7 * * * *"
+    reconcile: str = "25 * * * *"
     recover: str = "*/10 * * * *"
     verify: str = "30 3 * * *"
     export: str = "0 5 1 * *"

@@ -9,7 +9,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from flows import artifacts, evidence
-from flows.deliver import logical_time
+from flows.due import logical_time
 from flows.work import POLICY, confined, open_runtime
 from tasks.verify.report import Report, Verdict
 

@@ -169,7 +169,7 @@ def test_an_export_writes_the_bundle_of_the_days_asked_for(place: Path) -> None:
 
 def test_a_backfill_asks_for_a_run_a_day_and_asked_twice_starts_none_twice(place: Path) -> None:
     register(
-        deployments.declare(ScheduleSettings(), RecoverySettings(), ["app"]), ["app"], RecoverySettings()
+        deployments.declare(ScheduleSettings(), RecoverySettings(), ["app"], []), ["app"], RecoverySettings()
     )
     asked = {"source": "app", "since": date(2026, 11, 1), "until": date(2026, 11, 3), "reason": "late drops"}
 

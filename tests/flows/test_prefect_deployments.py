@@ -29,7 +29,7 @@ from tasks.errors import UsageError
 INFRA = Path(__file__).resolve().parents[2] / "infra" / "prefect.yaml"
 SOURCES = list(list_sources())
 RECOVERY = RecoverySettings()
-DECLARED = deployments.declare(ScheduleSettings(), RECOVERY, SOURCES)
+DECLARED = deployments.declare(ScheduleSettings(), RECOVERY, SOURCES, SOURCES)
 DAYS = {"since": "2026-11-01", "until": "2026-11-03"}
 
 
@@ -61,7 +61,7 @@ def test_every_declared_flow_can_be_imported_and_every_schedule_has_a_slug_of_it
 def test_a_source_may_have_a_schedule_of_its_own_and_all_look_back_as_far_as_is_set() -> None:
     schedules = ScheduleSettings(deliver={"app": "5 * * * *"}, look_back_days=35)
 
-    app, gateway = deployments.declare(schedules, RECOVERY, ["app", "gateway"])[:2]
+    app, gateway = deployments.declare(schedules, RECOVERY, ["app", "gateway"], [])[:2]
 
     assert [schedule.cron for schedule in app.schedules] == ["5 * * * *"]
     assert [schedule.cron for schedule in gateway.schedules] == [schedules.deliver_default]
@@ -122,7 +122,7 @@ def test_a_changed_schedule_is_changed_a_new_one_added_a_gone_one_removed_and_a_
 
 def test_other_limits_of_recovery_reach_the_automations(client: SyncPrefectClient) -> None:
     recovery = RecoverySettings(silent_s=45, pause_s=7)
-    register(deployments.declare(ScheduleSettings(), recovery, SOURCES), SOURCES, recovery)
+    register(deployments.declare(ScheduleSettings(), recovery, SOURCES, []), SOURCES, recovery)
 
     (silent,) = client.read_automations_by_name("indelible: silent runs have crashed")
     assert silent.trigger.within.total_seconds() == 45  # type: ignore[union-attr]
