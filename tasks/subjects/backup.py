@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, Final
 
 from sqlalchemy import Connection, Row, Table, select
 
-from tasks.errors import KeyUnavailableError, UsageError
+from tasks.errors import KeyUnavailableError, UsageError, VerificationError
 from tasks.evidence.canonical import canonical_json, parse_canonical
 from tasks.subjects.frames import MAX_FRAME_BYTES, read_frames, write_frames
 from tasks.subjects.schema import BATCHES, METADATA, MONTHS, PLACES, SUBJECTS, UNSEALED
@@ -57,7 +57,7 @@ class Header:
         """Of the first line.
 
         Raises:
-            ValueError: it is no backup's.
+            ValueError, TypeError, VerificationError: it is no backup's.
         """
         document = parse_canonical(line.removesuffix(b"\n"))
         fields = {"created_at", "expires_at", "format", "kek", "wrapped"}
@@ -106,7 +106,7 @@ def read_backup(
     line = file.readline(_MAX_HEADER_BYTES)
     try:
         header = Header.parse(line)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, VerificationError):
         raise UsageError("the file is no backup of a key table", next_step="Choose another file.") from None
     if header.expires_at <= instant(now):
         raise UsageError(

@@ -116,15 +116,18 @@ def open_database(url: str) -> Database:
     Raises:
         UsageError: it is another kind of database, or its driver is not installed.
     """
-    try:
-        address = make_url(url)
-        if address.get_backend_name() not in {SQLITE, _POSTGRESQL}:
-            raise ArgumentError
-        engine = create_engine(address, poolclass=NullPool)
-    except (ArgumentError, NoSuchModuleError):
+    address = _address(url)
+    if address is None or address.get_backend_name() not in {SQLITE, _POSTGRESQL}:
         raise UsageError(
             "[key_table] url names no database that can hold the key table",
             next_step="Set it to `postgresql+psycopg://user@host/database`, or leave it out for SQLite.",
+        )
+    try:
+        engine = create_engine(address, poolclass=NullPool)
+    except NoSuchModuleError:
+        raise UsageError(
+            "[key_table] url names an unknown driver of its database",
+            next_step="Use `postgresql+psycopg://`.",
         ) from None
     except ModuleNotFoundError as error:
         raise UsageError(
@@ -140,6 +143,13 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str,
     if rows:
         insert = sqlite.insert if connection.dialect.name == SQLITE else postgresql.insert
         connection.execute(insert(table).on_conflict_do_nothing(), list(rows))
+
+
+def _address(url: str) -> URL | None:
+    try:
+        return make_url(url)
+    except ArgumentError:
+        return None
 
 
 def _prepare_sqlite(engine: Engine, address: URL) -> None:

@@ -174,7 +174,7 @@ def test_errors_hold_no_identifier_and_no_address(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["mysql://host/x", "nothing", "sqlite+nothing:///x"])
 def test_other_databases_are_refused(url: str) -> None:
-    with pytest.raises(UsageError, match="names no database"):
+    with pytest.raises(UsageError, match="url names"):
         open_database(url)
 
 

@@ -1,4 +1,4 @@
-"""AWS KMS as far as signing goes. No emulator has Ed25519 keys, so this stands in for the service's HTTP API:
+"""AWS KMS as far as signing and wrapping go. No emulator has Ed25519 keys, so this stands in for its HTTP API:
 
 the client, its request signing, serialisation and errors are botocore's own; only the far end is ours.
 """
@@ -32,6 +32,7 @@ class KmsStub:
         url: of the server.
         refuse: answer everything with this error code.
         spec: what new keys claim to be.
+        symmetric: ARNs of encryption keys, by alias.
     """
 
     url: str = ""
@@ -39,6 +40,7 @@ class KmsStub:
     spec: str = SPEC
     keys: dict[str, Ed25519PrivateKey] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
+    symmetric: dict[str, str] = field(default_factory=dict)
 
     def answer(self, action: str, asked: dict[str, Any]) -> dict[str, Any]:
         if self.refuse:
@@ -68,6 +70,25 @@ class KmsStub:
             raise RefusedError("InvalidKeyUsageException")
         signature = self.keys[self._arn(asked)].sign(base64.b64decode(asked["Message"]))
         return {"Signature": base64.b64encode(signature).decode()}
+
+    def _Encrypt(self, asked: dict[str, Any]) -> dict[str, Any]:
+        arn = self.symmetric.get(asked["KeyId"], "")
+        blob = {"arn": arn, "context": asked["EncryptionContext"], "plaintext": asked["Plaintext"]}
+        return {
+            "KeyId": self._usable(arn),
+            "CiphertextBlob": base64.b64encode(json.dumps(blob).encode()).decode(),
+        }
+
+    def _Decrypt(self, asked: dict[str, Any]) -> dict[str, Any]:
+        blob = json.loads(base64.b64decode(asked["CiphertextBlob"]))
+        if (blob["arn"], blob["context"]) != (self._usable(asked["KeyId"]), asked["EncryptionContext"]):
+            raise RefusedError("InvalidCiphertextException")
+        return {"KeyId": blob["arn"], "Plaintext": blob["plaintext"]}
+
+    def _usable(self, arn: str) -> str:
+        if arn not in self.symmetric.values():
+            raise RefusedError("NotFoundException")
+        return arn
 
     def _arn(self, asked: dict[str, Any]) -> str:
         arn: str = self.aliases.get(asked["KeyId"], asked["KeyId"])
