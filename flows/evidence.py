@@ -7,9 +7,11 @@ checks (`tasks.verify`), what auditors receive (`tasks.export`), options and out
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
+from multiprocessing import get_context
 from pathlib import Path
 
 from flows import timestamps
@@ -25,6 +27,7 @@ from tasks.export.log import VerifiersOf
 from tasks.export.withheld import Withheld, export_withheld
 from tasks.leaves import parquet_leaves
 from tasks.storage.protocol import ObjectInfo, ObjectStore
+from tasks.verify.leaves import RowHasher
 from tasks.verify.report import Findings, Report
 from tasks.verify.state import Journal
 from tasks.verify.tree import Progress, verify
@@ -113,6 +116,7 @@ def verify_store(
     locks: bool = True,
     only: str | None = None,
     journal: Journal | None = None,
+    processes: int = 1,
     progress: Progress = _quiet,
 ) -> Report:
     """Check everything in the store, and that nobody may delete it before its time.
@@ -125,21 +129,24 @@ def verify_store(
             Lock has none to look at.
         only: the only object to check, besides the logs; neither versions nor locks are looked at then.
         journal: what an interrupted check has done, see `journal_of`.
+        processes: how many hash rows; more than one check as many batches at the same time.
         progress: called with a stage, what is done and how much there is.
     """
     progress("listing versions", 0, 0)
     store = StoreReader(runtime.store)
-    report = verify(
-        store,
-        policy or own_policy(runtime),
-        progress=progress,
-        rows=rows,
-        freshness=Freshness(int(runtime.store.now().timestamp()), runtime.settings.witness.max_age_s),
-        authority=timestamps.authority(runtime),
-        hasher=parquet_leaves,
-        only=only,
-        journal=journal,
-    )
+    with _row_hasher(processes) as hasher:
+        report = verify(
+            store,
+            policy or own_policy(runtime),
+            progress=progress,
+            rows=rows,
+            freshness=Freshness(int(runtime.store.now().timestamp()), runtime.settings.witness.max_age_s),
+            authority=timestamps.authority(runtime),
+            hasher=hasher,
+            only=only,
+            journal=journal,
+            at_once=processes,
+        )
     if only is not None:
         return report
     findings = Findings()
@@ -154,6 +161,17 @@ def verify_store(
     }
     counted = {**report.counted, **findings.counted}
     return replace(report, findings=(*report.findings, *findings.listed), totals=totals, counted=counted)
+
+
+@contextmanager
+def _row_hasher(processes: int) -> Iterator[RowHasher]:
+    """The vectorised hasher, in this process or in others."""
+    if processes == 1:
+        yield parquet_leaves
+        return
+    # Neither Polars nor the store's event loop survives a fork.
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        yield lambda data, seed, personal, _: pool.submit(parquet_leaves, data, seed, personal).result()
 
 
 @contextmanager

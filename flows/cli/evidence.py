@@ -6,10 +6,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.markup import escape
 
 from flows import evidence
 from flows.cli.common import AsJson, Endpoint, Store, err, next_step, out, print_json, runtime_with, working
@@ -39,6 +39,9 @@ Only = Annotated[
     typer.Option("--path", help="Check the logs and this object alone: data/source=...", show_default=False),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where a check that was killed stopped.")]
+Processes = Annotated[
+    int, typer.Option("--processes", min=1, max=64, help="Hash rows in so many processes, a core each.")
+]
 _SHOWN = 200
 _DAY = ["%Y-%m-%d"]
 _COLOURS = {Verdict.CHANGED: "red", Verdict.MISSING: "red"}
@@ -50,6 +53,7 @@ def verify(
     policy: PolicyFile = None,
     path: Only = None,
     resume: Resume = False,
+    processes: Processes = 1,
     store: Store = None,
     endpoint: Endpoint = None,
     as_json: AsJson = False,
@@ -71,6 +75,7 @@ def verify(
             locks=not no_locks,
             only=path,
             journal=journal,
+            processes=processes,
             progress=_counter(progress),
         )
     key = "the policy file" if policy else "this keyring's own key"
@@ -186,8 +191,10 @@ def _print_report(report: Report, key: str) -> None:
     out.print(f"checked {counts}; trusting {key}")
     if report.resumed is not None:
         out.print(resumed_line(report.resumed))
-    if report.findings:
-        out.print(_findings(report))
+    for finding in report.findings[:_SHOWN]:
+        colour = _COLOURS.get(finding.verdict, "yellow")
+        out.print(f"[{colour}]{finding.verdict.value}[/] {finding.reason}  {escape(finding.path)}")
+        out.print(f"    {escape(finding.sentence)}")
     hidden = sum(report.totals.values()) - min(len(report.findings), _SHOWN)
     if hidden > 0:
         err.print(f"{hidden:,} more findings; --json lists up to 1,000 of each verdict")
@@ -197,14 +204,3 @@ def _print_report(report: Report, key: str) -> None:
     else:
         out.print("[bold red]does not hold[/]: keep the store as it is and compare with a copy or a bundle")
         next_step("indelible verify --json > findings.json")
-
-
-def _findings(report: Report) -> Table:
-    table = Table(box=None, pad_edge=False, show_edge=False)
-    for name in ("verdict", "reason", "object", "what"):
-        table.add_column(name, overflow="fold")
-    for finding in report.findings[:_SHOWN]:
-        colour = _COLOURS.get(finding.verdict, "yellow")
-        cells: tuple[Any, ...] = (finding.reason, finding.path, finding.sentence)
-        table.add_row(f"[{colour}]{finding.verdict.value}[/]", *(str(c).replace("[", r"\[") for c in cells))
-    return table

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from threading import Lock
 from typing import Any
 
 from tasks.errors import NotFoundError, StoreRefusedError
@@ -26,11 +27,13 @@ class Tree:
         self.reader, self.findings, self.bundle, self.progress = reader, findings, bundle, progress
         self._outside: set[str] = set()
         self._checked: set[tuple[object, ...]] = set()
+        self._one_at_a_time = Lock()
 
     def part(self) -> Tree:
         """The same tree, with findings of its own. What was looked at once is still known."""
         part = Tree(self.reader, Findings(), self.bundle, self.progress)
         part._outside, part._checked = self._outside, self._checked
+        part._one_at_a_time = self._one_at_a_time
         return part
 
     def peek(self, path: str, limit: int, version_id: str | None = None) -> bytes | None:
@@ -95,8 +98,10 @@ class Tree:
     def sealed_once(self, facts: Mapping[str, Any]) -> None:
         """As `sealed`, for objects that many entries share: checked and reported only the first time."""
         key = (facts["path"], facts["version_id"], facts["sha256"], facts.get("bytes"))
-        if key not in self._checked:
+        with self._one_at_a_time:
+            known = key in self._checked
             self._checked.add(key)
+        if not known:
             self.sealed(facts)
 
     def absent(self, path: str, reason: str, sentence: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from tasks.evidence import merkle
@@ -9,6 +11,7 @@ from tasks.evidence.entry import SealEntry
 from tasks.verify.access import Tree
 from tasks.verify.leaves import RowHasher, plain_leaves
 from tasks.verify.objects import check_object, check_objects, named_paths
+from tasks.verify.report import Findings
 from tasks.verify.state import Journal
 
 
@@ -21,35 +24,56 @@ class How:
         hasher: how leaves of their rows are made.
         only: the only object to check; None for all.
         journal: what an interrupted run has checked; takes what this one checks.
+        at_once: entries that are checked at the same time; more than one needs a reader and a hasher that may be
+            called from several threads.
     """
 
     rows: bool = True
     hasher: RowHasher = plain_leaves
     only: str | None = None
     journal: Journal | None = None
+    at_once: int = 1
 
 
 class Batches:
-    """Checks what seal entries name, each batch apart."""
+    """Checks what seal entries name, each batch apart; what is found is reported in the order of the entries."""
 
     def __init__(self, tree: Tree, how: How) -> None:
         self._tree, self._how = tree, how
+        self._pool = ThreadPoolExecutor(how.at_once) if how.at_once > 1 else None
+        self._waiting: deque[tuple[str, Future[Findings]]] = deque()
 
     def take(self, data: bytes, entry: SealEntry) -> None:
         """Check the objects of one entry under a checkpoint; `data` are the entry's bytes."""
-        how = self._how
-        if how.only is not None:
-            if how.only in named_paths(entry):
-                check_object(self._tree, entry, how.only, rows=how.rows, hasher=how.hasher)
-            return
-        if how.journal is None:
-            check_objects(self._tree, entry, rows=how.rows, hasher=how.hasher)
+        if self._how.only is not None:
+            if self._how.only in named_paths(entry):
+                check_object(self._tree, entry, self._how.only, rows=self._how.rows, hasher=self._how.hasher)
             return
         leaf = merkle.leaf_hash(data).hex()
-        found = how.journal.recall(leaf)
-        if found is None:
-            part = self._tree.part()
-            check_objects(part, entry, rows=how.rows, hasher=how.hasher)
-            found = part.findings
-            how.journal.record(leaf, found)
+        known = None if self._how.journal is None else self._how.journal.recall(leaf)
+        if known is not None:
+            self._tree.findings.include(known)
+        elif self._pool is None:
+            self._keep(leaf, self._check(entry))
+        else:
+            self._waiting.append((leaf, self._pool.submit(self._check, entry)))
+            self._collect(self._how.at_once)
+
+    def finish(self) -> None:
+        """Wait for what is not done yet."""
+        self._collect(0)
+
+    def _check(self, entry: SealEntry) -> Findings:
+        part = self._tree.part()
+        check_objects(part, entry, rows=self._how.rows, hasher=self._how.hasher)
+        return part.findings
+
+    def _collect(self, left: int) -> None:
+        while len(self._waiting) > left:
+            leaf, checked = self._waiting.popleft()
+            self._keep(leaf, checked.result())
+
+    def _keep(self, leaf: str, found: Findings) -> None:
+        if self._how.journal is not None:
+            self._how.journal.record(leaf, found)
         self._tree.findings.include(found)

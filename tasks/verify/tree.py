@@ -55,6 +55,7 @@ def verify(
     hasher: RowHasher = plain_leaves,
     only: str | None = None,
     journal: Journal | None = None,
+    at_once: int = 1,
 ) -> Report:
     """Check a sealed tree from its public format alone. Goes on after each finding.
 
@@ -70,6 +71,7 @@ def verify(
         hasher: how leaves of rows are made; a finding never rests on another than the plain one.
         only: check the logs, and of all objects only the one at this path.
         journal: what an interrupted check of the same tree has done; takes what this one does.
+        at_once: batches that are checked at the same time, by threads; see `How`.
 
     Returns:
         The report. Nothing that the tree contains makes this function raise.
@@ -82,7 +84,7 @@ def verify(
     bundle = read_bundle(reader, findings)
     if bundle is not None and journal is not None:
         raise UsageError("a bundle is checked in one go", next_step="Leave out --state.")
-    how = How(rows, hasher, only, journal)
+    how = How(rows, hasher, only, journal, at_once)
     run = _Run(Tree(reader, findings, bundle, progress or _quiet), policy, how, freshness, authority)
     run.check_logs()
     if only is None:
@@ -230,6 +232,7 @@ class _Run:
                 self._named.update(self._custody.take(entry))
                 self._named.update(self._completeness.take(shard.year, index, entry))
                 self._named.update(self._holds.take(shard.year, index, entry))
+        self._batches.finish()
         keys.judge()
         self.tree.progress(f"log {shard.year}", shard.size, shard.size)
         for index, pending in shard.pending_entries():

@@ -137,3 +137,14 @@ def test_an_object_that_no_entry_names_cannot_be_asked_for() -> None:
     tree = example_tree()
     with pytest.raises(IndelibleError, match="no entry of the log names data/x"):
         verify(tree, tree.policy, only="data/x")
+
+
+@pytest.mark.parametrize("kind", ["data/", "contracts/", "ledger/"])
+def test_batches_that_are_checked_at_the_same_time_give_the_same_report(kind: str) -> None:
+    tree = example_tree([example_batch("app", number) for number in range(6)], sizes=(7,))
+    for path in sorted(tree.objects):
+        if path.startswith(kind):
+            tree.objects[path] = tree.objects[path][:-1] + b"?"
+    report = verify(tree, tree.policy)
+    assert not report.ok
+    assert verify(tree, tree.policy, hasher=parquet_leaves, at_once=3) == report
