@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -50,7 +51,7 @@ class FileKeyring:
         erasable: Callable[[bytes], ErasableKeys] | None = None,
     ) -> None:
         self._root = _parse_root(directory / ROOT_FILE)
-        self._erasable = erasable(self.secret("index")) if erasable else None
+        self._erasable = erasable
         self._files = SigningFiles(directory, passphrase, random_bytes)
         self._keys: SigningKeys = signing_keys or self._files
         self._signers: dict[str, list[NoteSigner]] = {}
@@ -122,14 +123,15 @@ class FileKeyring:
         label = _label(name, number)
         return NoteSigner(name, self._find(label) or self._keys.create(label))
 
-    @property
+    @cached_property
     def _table(self) -> ErasableKeys:
+        """The key table, opened by the first who needs it: most commands do not."""
         if self._erasable is None:
             raise KeyUnavailableError(
                 "this keyring has no key table, so no keys of months or persons",
                 next_step="Set [key_table] in the settings; a deployment makes one in its state directory.",
             )
-        return self._erasable
+        return self._erasable(self.secret("index"))
 
     def _find(self, label: str) -> SigningKey | None:
         return self._keys.find(label) or self._files.find(label)
