@@ -168,7 +168,12 @@ def evidence() -> Dashboard:
             unit="s",
             green=30 * DAY,
         ),
-        _stat("Legal holds", "sum(indelible_open_holds)", "In force."),
+        _stat(
+            "Gaps that nobody explained",
+            "sum(indelible_completeness_open_findings)",
+            "In the last seven days. None: no contract has a rhythm to measure by.",
+            red=1,
+        ),
         _stat(
             "Quarantine still open",
             "sum(indelible_quarantine_open_lines)",
@@ -196,6 +201,16 @@ def evidence() -> Dashboard:
             ],
             "When the first lock of each source ends.",
         ),
+        _series(
+            "Open findings of completeness",
+            [
+                (
+                    "sum by (source, code) (indelible_completeness_open_findings) > 0",
+                    "{{source}} {{code}}",
+                )
+            ],
+            "Drops that are gone or wait, days without events, silence, heartbeats that are missing.",
+        ),
         _table(
             "Certificates",
             [
@@ -214,11 +229,6 @@ def evidence() -> Dashboard:
                 ("max by (log) (indelible_cosigned_entries)", "witnessed in {{log}}"),
             ],
             "They only grow, and lie on one another.",
-        ),
-        _series(
-            "Open quarantine",
-            [("sum by (source) (indelible_quarantine_open_lines)", "{{source}}")],
-            "Every line is sealed there, encrypted, until it is decided on.",
         ),
         _series(
             "Age of checkpoint, cosignature and signing key",
