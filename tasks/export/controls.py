@@ -44,6 +44,7 @@ PLACES: Final[Mapping[str, Place]] = MappingProxyType(
         "reasons": Place("lines set aside", "#set-aside"),
         "contracts": Place("contracts as applied, contracts/", "#contracts"),
         "treatments": Place("redaction by contract", "#contracts"),
+        "redaction": Place("what redaction did, redaction/", "#redaction"),
         "log": Place("signed log, log/", "#integrity"),
         "proofs": Place("inclusion proofs, proofs/", "proofs/"),
         "verifier": Place("independent check", "#verify"),
@@ -105,7 +106,7 @@ FRAMEWORKS: Final[Mapping[str, Framework]] = MappingProxyType(
         "gdpr": Framework(
             "GDPR",
             (
-                Control("Art. 5(1)(c)", "personal data are minimised", ("treatments",)),
+                Control("Art. 5(1)(c)", "personal data are minimised", ("treatments", "redaction")),
                 Control("Art. 5(1)(e)", "storage is limited in time", (RETENTION, "contracts")),
                 Control(
                     "Art. 5(1)(f)",
@@ -116,7 +117,7 @@ FRAMEWORKS: Final[Mapping[str, Framework]] = MappingProxyType(
                 Control("Art. 25", "protection is built in by design", ("treatments", "contracts")),
                 Control("Art. 30", "processing is registered"),
                 Control("Art. 32(1)(a)", "personal data are pseudonymised", ("treatments",)),
-                Control("Art. 32(1)(d)", "safeguards are tested regularly"),
+                Control("Art. 32(1)(d)", "safeguards are tested regularly", ("redaction",)),
             ),
         ),
         "iso27001": Framework(
@@ -128,7 +129,7 @@ FRAMEWORKS: Final[Mapping[str, Framework]] = MappingProxyType(
                 ),
                 Control("A.5.34", "personal information is protected", ("treatments",)),
                 Control("A.8.10", "information is deleted when it is not needed any more"),
-                Control("A.8.11", "data are masked", ("treatments",)),
+                Control("A.8.11", "data are masked", ("treatments", "redaction")),
                 Control(
                     "A.8.15", "logs are produced, stored and protected", ("sums", "data", RETENTION, "log")
                 ),

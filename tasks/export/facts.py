@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from tasks.contracts.load import parse_contract
 from tasks.errors import ContractError, VerificationError
 from tasks.evidence import paths
+from tasks.evidence.redaction import RedactionReport, parse_report
 from tasks.export.scope import Batch, Scope
 from tasks.storage.protocol import ObjectStore
 
@@ -35,11 +36,21 @@ class GateFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class RedactionFacts:
+    """Treatment -> values, detector -> texts changed, detector of the re-scan -> rows set aside for a leak."""
+
+    values: Counter[str]
+    texts: Counter[str]
+    leaks: Counter[str]
+
+
+@dataclass(frozen=True, slots=True)
 class BatchFacts:
-    """A batch with what its gate and its lines set aside say."""
+    """A batch with what its gate, its redaction report and its lines set aside say."""
 
     batch: Batch
     gate: GateFacts
+    redaction: RedactionReport
     reasons: Mapping[tuple[str, str], int]
 
 
@@ -92,6 +103,20 @@ class Facts:
             total.update({(facts.batch.entry["source"], *key): n for key, n in facts.reasons.items()})
         return total
 
+    def redaction(self) -> dict[str, RedactionFacts]:
+        """Source -> what its redaction reports add up to."""
+        total: dict[str, RedactionFacts] = {}
+        for facts in self.batches:
+            report = facts.redaction
+            of_source = total.setdefault(report["source"], RedactionFacts(Counter(), Counter(), Counter()))
+            for field in report["fields"]:
+                of_source.values[field["treatment"]] += field["rows"]
+            for hit in report["hits"]:
+                of_source.texts[hit["detector"]] += hit["texts"]
+            for leak in report["leaks"]:
+                of_source.leaks[leak["detector"]] += leak["rows"]
+        return dict(sorted(total.items()))
+
 
 def gather(store: ObjectStore, scope: Scope, progress: Progress) -> Facts:
     """Read what the report needs.
@@ -102,7 +127,9 @@ def gather(store: ObjectStore, scope: Scope, progress: Progress) -> Facts:
     batches = []
     for number, batch in enumerate(scope.batches):
         progress("reading results", number, len(scope.batches))
-        batches.append(BatchFacts(batch, _gate(store, batch), _reasons(store, batch)))
+        batches.append(
+            BatchFacts(batch, _gate(store, batch), _redaction(store, batch), _reasons(store, batch))
+        )
     return Facts(batches, _contracts(store, scope.batches), _retention(store, scope, progress))
 
 
@@ -132,6 +159,10 @@ def _gate(store: ObjectStore, batch: Batch) -> GateFacts:
         if item["result"].get("unexpected_count")
     }
     return GateFacts(facts["success"], facts["held"], len(results), broken)
+
+
+def _redaction(store: ObjectStore, batch: Batch) -> RedactionReport:
+    return parse_report(load_object(store, batch.entry["redaction"]))
 
 
 def _reasons(store: ObjectStore, batch: Batch) -> Counter[tuple[str, str]]:
