@@ -21,6 +21,7 @@ from flows.inventories import (
     landed_digest,
     landed_drops,
     read_list,
+    require_appender,
     scope,
     sealed_by_key,
     store_list,
@@ -155,6 +156,7 @@ def explain(
         UsageError: nothing of that kind is open, or requester and approver are one.
     """
     order.check()
+    require_appender(runtime)
     if unknown := sorted(set(codes) - set(CODES)):
         raise UsageError(f"no such code: {', '.join(unknown)}", next_step=f"Codes: {', '.join(CODES)}.")
     rhythm, now = expected(runtime, source), runtime.store.now()
@@ -206,6 +208,7 @@ def reconcile(
         until: end, not included; by default now.
         progress: told what is done.
     """
+    require_appender(runtime)
     expected(runtime, source)
     window = pipeline_window(since or runtime.store.now() - LOOK_BACK, until)
     receipts, _ = pipeline.deliver(runtime, source, window, progress)

@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flows import pipeline
 from flows.entries import append_made
-from flows.inventories import expected, landed_digest, landed_drops, scope, sealed_by_key, store_list
+from flows.inventories import (
+    expected,
+    landed_digest,
+    landed_drops,
+    require_appender,
+    scope,
+    sealed_by_key,
+    store_list,
+)
 from flows.wiring import Runtime
 from tasks.batch import Drop
 from tasks.catalog.completeness import heartbeat_ends, heartbeats, newest_seal
@@ -60,8 +68,9 @@ def seal_heartbeats(
         Those that this runner sealed.
 
     Raises:
-        UsageError: the contract expects nothing of the source.
+        UsageError: the contract expects nothing of the source, or this deployment appends nothing to the log.
     """
+    require_appender(runtime)
     rhythm, landing = expected(runtime, source), runtime.landing(source)
     sealed: list[Sealed] = []
     with runtime.catalog() as catalog:

@@ -40,6 +40,19 @@ def expected(runtime: Runtime, source: str) -> Rhythm:
     return rhythm
 
 
+def require_appender(runtime: Runtime) -> None:
+    """Refuse where batches are handed over to a sequencer: who seals there is somebody else.
+
+    Raises:
+        UsageError: this deployment is a worker.
+    """
+    if runtime.settings.sequencer.worker:
+        raise UsageError(
+            "a worker hands batches over and appends nothing to the log itself",
+            next_step="Run this where the log is appended to, with leave to list the landing place and write lists/.",
+        )
+
+
 def landed_drops(runtime: Runtime, source: str, whole: Interval) -> list[Drop]:
     """The drops of a time that are in the landing place."""
     listed = list_drops(runtime.landing(source), runtime.contract(source))

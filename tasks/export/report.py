@@ -43,6 +43,7 @@ def render_report(
     )
     environment.filters["n"] = lambda value: f"{value:,}"
     environment.filters["day"] = _day
+    environment.filters["instant"] = lambda text: text[:16].replace("T", " ") or "none"
     template = environment.from_string(files("tasks.export").joinpath(TEMPLATE).read_text("utf-8"))
     sums = facts.sums()
     page = template.render(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+import zipfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +22,9 @@ from flows.cli.app import app
 from flows.completeness import check_completeness
 from flows.heartbeats import seal_heartbeats
 from tasks.completeness.intervals import floor
+from tasks.errors import UsageError
 from tasks.evidence import paths
+from tasks.storage.local import LocalStore
 from tasks.storage.s3 import S3Store
 from tests.support.deployment import deployment
 from tests.support.loadgen import generate
@@ -230,3 +233,30 @@ def test_two_runners_seal_one_heartbeat_an_interval_and_it_is_locked(
     assert {f.reason for f in report.findings} == {"drop-not-sealed"}
     checked = check_completeness(runners[0], "gateway", hours[0])
     assert {finding.code for finding in checked.open} <= {"drop-unsealed", "event-gap"}
+
+
+def test_a_bundle_holds_the_inventories_of_its_days_and_its_report_says_what_was_measured(
+    delivered: Place, tmp_path: Path
+) -> None:
+    target = tmp_path / "evidence.zip"
+    days = ["--since", f"{SECOND:%Y-%m-%d}", "--until", f"{THIRD:%Y-%m-%d}"]
+    delivered.run("export", *days, "-o", str(target))
+    with zipfile.ZipFile(target) as bundle:
+        lists = [name for name in bundle.namelist() if name.startswith(paths.LISTS_PREFIX)]
+        page = bundle.read("report.html").decode()
+    stored = list((delivered.base / "store" / "lists").iterdir())
+    assert len(lists) == len(stored) > 5
+    assert f"{SECOND:%Y-%m-%d} 00:00 to {THIRD:%Y-%m-%d} 00:00" in page  # no heartbeat was about this day
+    assert "No gap was explained." in page
+    report = delivered.run("verify")
+    assert not [finding for finding in report["findings"] if "heartbeat" in finding["reason"]]
+
+
+def test_who_hands_over_seals_no_heartbeat(tmp_path: Path) -> None:
+    (tmp_path / "landing").mkdir()
+    landing = {"gateway": (tmp_path / "landing").as_uri()}
+    worker = deployment(
+        LocalStore(tmp_path / "store"), tmp_path / "state", landing, sequencer={"worker": "one"}
+    )
+    with pytest.raises(UsageError, match="appends nothing"):
+        seal_heartbeats(worker, "gateway")
