@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -19,8 +20,12 @@ from flows import pipeline, proving
 from flows.cli import evidence
 from flows.cli import prove as prove_command
 from flows.wiring import Runtime
+from tasks.catalog.places import entries_of
+from tasks.catalog.query import run_query
 from tasks.errors import NotFoundError, UsageError, VerificationError
 from tasks.evidence import paths
+from tasks.evidence.canonical import canonical_json
+from tasks.evidence.proof import parse
 from tasks.keyring import Keyring
 from tasks.storage.local import LocalStore
 from tasks.storage.protocol import ObjectInfo
@@ -114,6 +119,84 @@ def test_prove_prints_what_it_proves_and_the_next_step(
     assert result.exit_code == 0
     assert f"indelible-verify {file} --policy {delivered.settings.state / 'policy'}" in result.output
     assert "under the signed checkpoint of " in result.output
+
+
+def all_records(runtime: Runtime) -> list[str]:
+    _, rows = run_query(runtime.session(), runtime.catalog_path, "SELECT record_id FROM access_events")
+    return [str(record) for (record,) in rows]
+
+
+def test_all_records_of_a_real_batch_are_proven_in_one_archive_of_small_proofs(
+    command: CliRunner, delivered: Runtime, tmp_path: Path
+) -> None:
+    records, listed, target = all_records(delivered), tmp_path / "ids", tmp_path / "proofs.zip"
+    listed.write_text("\n".join(records[1:]) + "\n\n")
+    result = run(command, "prove", records[0], "--ids", listed, "-o", target)
+    assert result.exit_code == 0, result.output
+    assert f"proves {len(records):,} records" in result.output
+    with zipfile.ZipFile(target) as archive:
+        assert sorted(archive.namelist()) == sorted(f"{record}.proof" for record in records)
+        proofs = [archive.read(name) for name in archive.namelist()]
+    beside = [len(data) - len(canonical_json(parse(data).record)) for data in proofs]
+    assert max(beside) < 4_096
+    accepted = auditor(target, "--policy", delivered.settings.state / "policy")
+    assert accepted.returncode == 0, accepted.stdout
+    assert f"Proven: {len(records):,} records." in accepted.stdout
+
+
+def test_a_record_and_a_period_are_shown_without_their_persons(
+    command: CliRunner, delivered: Runtime, tmp_path: Path
+) -> None:
+    proof, bundle = tmp_path / "record.proof", tmp_path / "public.zip"
+    described = json.loads(
+        run(command, "prove", a_record(delivered), "-o", proof, "--withhold-personal", "--json").stdout
+    )
+    days = ("--since", "2000-01-01", "--until", "2100-01-01")
+    exported = json.loads(run(command, "export", *days, "-o", bundle, "--withhold-personal", "--json").stdout)
+    assert exported["records"] == len(all_records(delivered))
+    assert {"client_ip", "user", "path", "_extra", "_offset"} <= set(exported["withheld"])
+    for file in (proof, bundle):
+        accepted = auditor(file, "--policy", described["policy"])
+        assert accepted.returncode == 0, accepted.stdout
+        assert "client_ip" not in accepted.stdout
+    _, persons = run_query(
+        delivered.session(),
+        delivered.catalog_path,
+        "SELECT DISTINCT actor FROM access_events WHERE actor <> ''",
+    )
+    assert persons
+    content = bundle.read_bytes()
+    assert not [actor for (actor,) in persons if str(actor).encode() in content]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ((), "no record is named"),
+        ((f"{'0' * 32}-0", f"{'0' * 32}-1", "-o", "two.proof"), "do not go into one file"),
+        (("--ids", "/nowhere/ids", "-o", "x.zip"), "cannot be read"),
+    ],
+)
+def test_a_call_that_cannot_be_meant_is_refused(
+    command: CliRunner, arguments: tuple[str, ...], complaint: str
+) -> None:
+    result = run(command, "prove", *arguments)
+    assert isinstance(result.exception, UsageError)
+    assert complaint in str(result.exception)
+
+
+def test_a_table_of_controls_does_not_go_with_withheld_persons(command: CliRunner, tmp_path: Path) -> None:
+    days = ("--since", "2026-01-01", "--until", "2026-01-02")
+    result = run(command, "export", *days, "-o", tmp_path / "e", "--withhold-personal", "--framework", "gdpr")
+    assert isinstance(result.exception, UsageError)
+
+
+def test_the_catalog_says_where_a_record_is_sealed_and_only_that(delivered: Runtime, tmp_path: Path) -> None:
+    file = a_record(delivered)[:32]
+    assert entries_of(delivered.catalog_path, [file, "0" * 32]).keys() == {file}
+    assert entries_of(tmp_path / "none.duckdb", [file]) == {}
+    (tmp_path / "broken.duckdb").write_bytes(b"no database")
+    assert entries_of(tmp_path / "broken.duckdb", [file]) == {}
 
 
 def test_an_unknown_record_leaves_no_file(command: CliRunner, tmp_path: Path) -> None:
