@@ -48,10 +48,13 @@ def test_the_witness_is_missed_until_its_line_is_there(tree: Path) -> None:
     assert policy.open_checkpoint((note + VECTORS["cosignature_line"]).encode()).size == 3
 
 
-def test_the_proof_holds() -> None:
+def test_the_proof_holds_with_and_without_the_person() -> None:
     parsed = proof.parse(VECTORS["proof"]["text"].encode())
     proof.check(parsed, parse_policy(VECTORS["policy"]))
     assert parsed.row == PROVEN_ROW
+    public = proof.parse(VECTORS["proof"]["withheld"].encode())
+    assert proof.check(public, parse_policy(VECTORS["policy"])) == parsed.withhold().record
+    assert public.is_withheld
 
 
 def test_leaves_and_roots_follow_from_their_data_by_hashing_alone() -> None:
