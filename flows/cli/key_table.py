@@ -25,6 +25,9 @@ def months(store: Store = None, endpoint: Endpoint = None, as_json: AsJson = Fal
     if as_json:
         print_json([asdict(key) for key in known])
         return
+    if not known:
+        out.print("nothing that is sealed depends on the key of a month")
+        return
     table = Table("key", "state", "kept until", "sources", box=None, pad_edge=False)
     for key in known:
         table.add_row(key.name, key.state, key.kept_until or "-", ", ".join(key.sources) or "-")

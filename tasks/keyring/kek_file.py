@@ -77,6 +77,11 @@ class FileKek:
                 next_step="Set [key_table] kek to what wrapped it.",
             )
         path = self._directory / name
+        if not path.exists():
+            raise KeyUnavailableError(
+                f"the key-encryption key {path} does not exist: it was retired by a rewrap, or lost",
+                next_step="Use a backup made after the last rewrap, or restore the key directory.",
+            )
         try:
             return AESGCMSIV(bytes.fromhex(read_private(path).decode("ascii")))
         except ValueError:
