@@ -159,8 +159,8 @@ class ScheduleSettings(_Section):
 class RecoverySettings(_Section):
     """When a run counts as dead, and how often it is started again."""
 
-    silent_s: int = Field(default=90, ge=1, description="a running flow gives a sign of life every 30 s")
-    pending_s: int = Field(default=300, ge=1, description="from a worker's taking a run to its start")
+    silent_s: int = Field(default=90, ge=10, description="a running flow gives a sign of life every 30 s")
+    pending_s: int = Field(default=300, ge=10, description="from a worker's taking a run to its start")
     max_recoveries: int = Field(default=3, ge=0, le=20)
     pause_s: int = Field(default=30, ge=1, le=3600, description="before a new start; doubles with each")
 
