@@ -22,6 +22,7 @@ from tasks.batch import Drop
 from tasks.catalog.named import named_tables
 from tasks.catalog.schema import ENTRY_TABLES, TABLES
 from tasks.catalog.session import Session
+from tasks.catalog.status import status
 from tasks.contracts.model import Contract
 from tasks.errors import NotFoundError
 from tasks.evidence import merkle, paths
@@ -296,27 +297,7 @@ class Catalog:
 
     def status(self) -> dict[str, Any]:
         """Sums by source and by shard, from the log alone."""
-        sources = self.connection.execute(
-            "SELECT source, count(*)::BIGINT AS batches, sum(drops)::BIGINT AS drops,"
-            " sum(lines)::BIGINT AS lines, sum(accepted)::BIGINT AS accepted,"
-            " sum(quarantined)::BIGINT AS quarantined,"
-            " sum(duplicate)::BIGINT AS duplicate, sum(blank)::BIGINT AS blank,"
-            " count(*) FILTER (held)::BIGINT AS held, max(sealed_at) AS last_sealed,"
-            " (SELECT min(event_date)::VARCHAR FROM files f WHERE f.source = b.source) AS first,"
-            " (SELECT max(event_date)::VARCHAR FROM files f WHERE f.source = b.source) AS last"
-            " FROM batches b GROUP BY source ORDER BY source"
-        )
-        names = [column[0] for column in sources.description or []]
-        rows = [dict(zip(names, row, strict=True)) for row in sources.fetchall()]
-        shards = [
-            {
-                "shard": shard,
-                "entries": self.size(shard),
-                "unintegrated": self.size(shard) - reader.integrated(self._store, shard),
-            }
-            for shard in reader.shards(self._store)
-        ]
-        return {"sources": rows, "shards": shards}
+        return status(self.connection, self._store, self.size)
 
     def publish_to(
         self, path: Path, contracts: Iterable[Contract], checkpoints: Mapping[int, tuple[int, str]]
