@@ -13,10 +13,11 @@ from collections.abc import Callable
 from tasks.errors import VerificationError
 from tasks.evidence import paths
 from tasks.evidence.checkpoint import Checkpoint
-from tasks.evidence.entry import MAX_ENTRY_BYTES, SealEntry, parse_entry
+from tasks.evidence.entry import MAX_ENTRY_BYTES, parse_entry
 from tasks.evidence.merkle import leaf_hash, root_from_inclusion
 from tasks.evidence.policy import Policy
 from tasks.evidence.reasons import ENTRY_NOT_IN_LOG, MALFORMED_ENTRY, failure
+from tasks.evidence.seal_entry import SealEntry
 from tasks.evidence.tlog_proof import parse_tlog_proof
 from tasks.verify import reasons
 from tasks.verify.access import Progress, Tree
@@ -102,15 +103,16 @@ class _Check:
         self._contract(entry)
         for number in range(len(entry["files"])):
             self._public_part(entry, number)
-        findings.unmeasured(reasons.PERSON_WITHHELD, path, _WITHHELD)
 
     def close(self) -> None:
-        """Report public parts that no entry accounts for, and files outside of the period."""
+        """Report public parts that no entry accounts for, and what was not looked at."""
         for path in self._tree.reader.list(paths.PUBLIC_PREFIX):
             if path not in self._named:
                 self._tree.findings.changed(
                     reasons.OBJECT_UNNAMED, path, "No proven entry of the bundle names its file.", _AGAIN
                 )
+        if self._tree.findings.counted["entries"]:
+            self._tree.findings.unmeasured(reasons.PERSON_WITHHELD, "entries/", _WITHHELD)
         self._tree.close()
 
     def _log(self, year: int, checkpoint: Checkpoint) -> None:
