@@ -27,7 +27,8 @@ from tasks.contracts import sample_drops
 from tasks.contracts.model import Contract, Field
 from tasks.errors import IndelibleError, RedactionLeakError, UsageError
 from tasks.evidence import paths
-from tasks.evidence.entry import parse_entry, sealed_objects
+from tasks.evidence.entry import parse_entry
+from tasks.evidence.seal_entry import sealed_objects
 from tasks.ingest.read import read_batch
 from tasks.redact import redact
 from tasks.redact.canaries import Canary, hatch, placed

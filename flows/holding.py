@@ -22,7 +22,7 @@ from flows.wiring import Runtime
 from tasks.errors import AlreadyExistsError, NotFoundError, StoreRefusedError, UsageError
 from tasks.evidence import paths
 from tasks.evidence.canonical import canonical_json
-from tasks.evidence.entry import sealed_objects
+from tasks.evidence.seal_entry import sealed_objects
 from tasks.evidence.tiles import TileReader
 from tasks.export.files import whole_file
 from tasks.storage.protocol import ObjectStore

@@ -35,8 +35,9 @@ from tasks.errors import (
 )
 from tasks.evidence import merkle, paths
 from tasks.evidence.checkpoint import Checkpoint, parse_checkpoint
-from tasks.evidence.entry import SealEntry, parse_entry, sealed_objects
+from tasks.evidence.entry import parse_entry
 from tasks.evidence.note import NoteSigner, NoteVerifier
+from tasks.evidence.seal_entry import SealEntry, sealed_objects
 from tasks.keyring import Keyring
 from tasks.log import reader
 from tasks.retention import solve

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal, TypedDict, cast
 
 from tasks.errors import VerificationError
 from tasks.evidence.canonical import canonical_json, encode_utf8, parse_canonical
-from tasks.evidence.entry import DataFile, SealEntry, parse_entry
+from tasks.evidence.entry import parse_entry
 from tasks.evidence.merkle import leaf_hash, root_from_inclusion
 from tasks.evidence.paths import RecordId, record_id
 from tasks.evidence.policy import Policy
@@ -22,6 +22,7 @@ from tasks.evidence.reasons import ENTRY_NOT_IN_LOG, MALFORMED_PROOF, RECORD_CHA
 from tasks.evidence.rows import WITHHELD, row_leaf, withhold
 from tasks.evidence.schema import Count, Digest, Form
 from tasks.evidence.schema import check as check_schema
+from tasks.evidence.seal_entry import DataFile, SealEntry
 from tasks.evidence.tlog_proof import TlogProof, parse_tlog_proof
 
 FORMAT: Final = "indelible-record/1"

@@ -9,9 +9,10 @@ from functools import cache
 
 from tasks.errors import NotFoundError
 from tasks.evidence import paths
-from tasks.evidence.entry import DataFile, SealEntry, parse_entry
+from tasks.evidence.entry import parse_entry
 from tasks.evidence.paths import RecordId
 from tasks.evidence.policy import Policy
+from tasks.evidence.seal_entry import DataFile, SealEntry
 from tasks.export.log import SignedLog, VerifiersOf, open_log
 from tasks.log import reader
 from tasks.storage.protocol import ObjectStore

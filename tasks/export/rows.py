@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 
 from tasks.errors import VerificationError
 from tasks.evidence import merkle
-from tasks.evidence.entry import DataFile
 from tasks.evidence.reasons import FILE_ROOT_MISMATCH, failure
 from tasks.evidence.rows import (
     PERSONAL_SALT_SEED,
@@ -30,6 +29,7 @@ from tasks.evidence.rows import (
     salts,
     withhold_columns,
 )
+from tasks.evidence.seal_entry import DataFile
 from tasks.export.ranges import RangeFile
 from tasks.storage.protocol import ObjectStore
 

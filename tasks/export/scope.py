@@ -8,7 +8,8 @@ from datetime import date
 from typing import Any
 
 from tasks.errors import NotFoundError
-from tasks.evidence.entry import SealEntry, parse_entry, sealed_objects
+from tasks.evidence.entry import parse_entry
+from tasks.evidence.seal_entry import SealEntry, sealed_objects
 from tasks.export.log import SignedLog
 
 

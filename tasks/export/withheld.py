@@ -22,9 +22,9 @@ import pyarrow.parquet as pq
 
 from tasks.errors import UsageError
 from tasks.evidence import merkle, paths
-from tasks.evidence.entry import DataFile
 from tasks.evidence.policy import Policy
 from tasks.evidence.rows import PERSONAL_SALT_SEED, SALT_SEED, PersonalGroup
+from tasks.evidence.seal_entry import DataFile
 from tasks.evidence.tlog_proof import TlogProof
 from tasks.export.facts import Progress, load_object
 from tasks.export.files import Member, whole_file, write_zip

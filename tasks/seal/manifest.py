@@ -20,8 +20,9 @@ from typing import Any, Final, cast
 
 from tasks.errors import VerificationError
 from tasks.evidence.canonical import canonical_json, parse_canonical
-from tasks.evidence.entry import SealEntry, encode_entry
+from tasks.evidence.entry import encode_entry
 from tasks.evidence.note import MAX_NOTE_BYTES, NoteSigner, NoteVerifier, make_note, open_note
+from tasks.evidence.seal_entry import SealEntry
 
 MAX_MANIFEST_BYTES: Final = MAX_NOTE_BYTES
 _FIRST_LINE: Final = "indelible manifest/1"

@@ -11,8 +11,9 @@ from tasks.batch import RedactedBatch, SealedBatch
 from tasks.contracts.model import Contract
 from tasks.errors import AlreadyExistsError, IndelibleError, StoreRefusedError
 from tasks.evidence.canonical import canonical_json
-from tasks.evidence.entry import SealEntry, encode_entry
+from tasks.evidence.entry import encode_entry
 from tasks.evidence.rows import LEAF_FORMAT
+from tasks.evidence.seal_entry import SealEntry
 from tasks.evidence.tiles import MAX_ENTRY_BYTES
 from tasks.log import writer
 from tasks.seal.objects import BatchObjects, PlannedObject, build_objects

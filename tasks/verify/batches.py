@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from tasks.evidence import merkle
-from tasks.evidence.entry import SealEntry
+from tasks.evidence.seal_entry import SealEntry
 from tasks.verify.access import Tree
 from tasks.verify.leaves import RowHasher, plain_leaves
 from tasks.verify.objects import check_object, check_objects, named_paths

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tasks.errors import VerificationError
 from tasks.evidence import merkle, paths
-from tasks.evidence.entry import Entry, GenesisEntry, RecoveryEntry, SealEntry, parse_entry
+from tasks.evidence.entry import Entry, GenesisEntry, RecoveryEntry, parse_entry
+from tasks.evidence.seal_entry import SealEntry
 from tasks.verify import reasons
 from tasks.verify.report import Findings
 

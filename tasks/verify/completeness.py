@@ -23,9 +23,10 @@ from tasks.evidence.completeness_entry import (
     LineList,
     parse_lines,
 )
-from tasks.evidence.entry import Entry, LedgerRef, SealEntry
+from tasks.evidence.entry import Entry
 from tasks.evidence.schema import Count
 from tasks.evidence.schema import check as check_schema
+from tasks.evidence.seal_entry import LedgerRef, SealEntry
 from tasks.verify import reasons
 from tasks.verify.access import Tree
 

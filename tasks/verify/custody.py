@@ -21,9 +21,10 @@ from tasks.custody.report import VALID, Report, parse_report, stored
 from tasks.errors import VerificationError
 from tasks.evidence.canonical import parse_canonical
 from tasks.evidence.custody_entry import CustodyEntry
-from tasks.evidence.entry import Entry, LedgerRef, SealEntry
+from tasks.evidence.entry import Entry
 from tasks.evidence.schema import Digest
 from tasks.evidence.schema import check as check_schema
+from tasks.evidence.seal_entry import LedgerRef, SealEntry
 from tasks.verify import reasons
 from tasks.verify.access import Tree
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from tasks.evidence.entry import SealEntry, sealed_objects
+from tasks.evidence.seal_entry import SealEntry, sealed_objects
 from tasks.verify import reasons
 from tasks.verify.access import Tree
 from tasks.verify.identities import check_identities

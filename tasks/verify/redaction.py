@@ -6,8 +6,8 @@ Whether personal data is left in the records is not looked at: that takes detect
 from __future__ import annotations
 
 from tasks.errors import VerificationError
-from tasks.evidence.entry import SealEntry
 from tasks.evidence.redaction import contradictions, parse_report
+from tasks.evidence.seal_entry import SealEntry
 from tasks.verify import reasons
 from tasks.verify.access import Tree
 

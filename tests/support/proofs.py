@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.evidence import merkle, paths
-from tasks.evidence.entry import SealEntry, encode_entry
+from tasks.evidence.entry import encode_entry
 from tasks.evidence.proof import RecordProof
 from tasks.evidence.rows import row_leaf, salts, withhold
+from tasks.evidence.seal_entry import SealEntry
 from tests.support.logs import MemoryLog
 
 SEED = bytes(range(32))
