@@ -41,7 +41,8 @@ def test_every_sample_line_ends_as_intended(source: str) -> None:
     folder = SOURCES / source / "samples"
     expected = json.loads((folder / "expected.json").read_text())["drops"]
     contract = load_contract(source)
-    drops = [Drop(source, key, 0, "etag", None, 0) for key in sorted(expected)]
+    sizes = {key: (folder / "drops" / key).stat().st_size for key in sorted(expected)}
+    drops = [Drop(source, key, size, "etag", None, 0) for key, size in sizes.items()]
     read = read_batch(open_store((folder / "drops").as_uri()), contract, drops, Limits())
     batch = validate(
         read, contract, known_fingerprints=lambda _dates, _marks: frozenset(), fingerprint_key=b"k" * 32
