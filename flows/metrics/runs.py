@@ -60,7 +60,7 @@ def _flow_retries(client: SyncPrefectClient, since: datetime) -> int:
     from prefect.client.schemas.sorting import FlowRunSort
 
     newest = FlowRunSort.EXPECTED_START_TIME_DESC
-    return _beyond_first(
+    return beyond_first(
         lambda start: client.read_flow_runs(
             flow_run_filter=_due(since), sort=newest, limit=_PAGE, offset=start
         )
@@ -71,14 +71,15 @@ def _task_retries(client: SyncPrefectClient, since: datetime) -> int:
     from prefect.client.schemas.sorting import TaskRunSort
 
     newest = TaskRunSort.EXPECTED_START_TIME_DESC
-    return _beyond_first(
+    return beyond_first(
         lambda start: client.read_task_runs(
             flow_run_filter=_due(since), sort=newest, limit=_PAGE, offset=start
         )
     )
 
 
-def _beyond_first(read: Callable[[int], Sequence[FlowRun | TaskRun]]) -> int:
+def beyond_first(read: Callable[[int], Sequence[FlowRun | TaskRun]]) -> int:
+    """Attempts after the first one of each run that `read` gives, which takes the number of runs to leave out."""
     attempts = 0
     for page in range(_PAGES):
         found = read(page * _PAGE)
