@@ -32,7 +32,7 @@ def serve(
     store: Store = None,
     endpoint: Endpoint = None,
 ) -> None:
-    """Answer `GET /metrics` until interrupted. Each scrape computes anew, within [metrics] timeout_s."""
+    """Answer `GET /metrics` until interrupted. Each scrape computes anew, within the settings' `timeout_s`."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     with _exporter(store, endpoint, None) as exporter:
         try:
