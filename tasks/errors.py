@@ -83,6 +83,21 @@ class KeyUnavailableError(IndelibleError):
     exit_code = 8
 
 
+class KeyDestroyedError(KeyUnavailableError):
+    """The key of a month was destroyed for good.
+
+    Attributes:
+        name: of the key, for example `pseudonym/2026-11`.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"the key {name} was destroyed",
+            next_step="Nothing can read what it protected. Records of that month come too late to be sealed.",
+        )
+        self.name = name
+
+
 class KeyServiceUnreachableError(KeyUnavailableError):
     """The service that keeps the key does not answer now; the same call may succeed later."""
 

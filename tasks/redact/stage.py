@@ -23,7 +23,7 @@ from tasks.batch import (
     ValidatedBatch,
 )
 from tasks.contracts.model import Contract, Field
-from tasks.errors import ContractError, IndelibleError
+from tasks.errors import ContractError, IndelibleError, KeyDestroyedError
 from tasks.evidence.redaction import LeakReport
 from tasks.keyring import Keyring
 from tasks.redact.canaries import rehearse
@@ -40,6 +40,7 @@ from tasks.redact.treatments import Treatments, effective_treatment
 # What the contract does not name is treated as an opaque subtree that nobody has classified.
 _EXTRA_FIELD: Final = Field(EXTRA, "json", ((EXTRA,),), treatment="scan")
 REDACTION_LEAK: Final = "redaction.leak"
+KEY_DESTROYED: Final = "key.destroyed"
 
 
 def redact(batch: ValidatedBatch, contract: Contract, keyring: Keyring) -> RedactedBatch:
@@ -47,7 +48,8 @@ def redact(batch: ValidatedBatch, contract: Contract, keyring: Keyring) -> Redac
 
     What was treated is searched again by other detectors (`rescan`). A line in which they find something goes
     to quarantine as `redaction.leak`, and the rest is treated without it: one bad line neither is published nor
-    stops what came with it.
+    stops what came with it. Rows of a month whose key was destroyed come too late: they go to quarantine as
+    `key.destroyed`.
 
     Equal input and keys give equal output: pseudonyms take the key of the event's month or of the person,
     quarantined lines that of the month in which their drop landed.
@@ -69,14 +71,20 @@ def redact(batch: ValidatedBatch, contract: Contract, keyring: Keyring) -> Redac
         persons = known_persons(batch.frame, contract)
         scanner = Scanner(persons)
         subjects = find_subjects(batch.frame, contract)
-        holders = Holders(_months(batch.frame, contract), subjects, keyring)
+        months = _months(batch.frame, contract)
+        holders = Holders(months, subjects, keyring)
         treatments = Treatments(holders, scanner)
-        frame = batch.frame.drop(LENGTH).with_columns(treatments.apply(batch.frame, fields))
+        try:
+            treated = treatments.apply(batch.frame, fields)
+        except KeyDestroyedError as error:
+            batch = _set_aside(batch, months == error.name.rpartition("/")[2], KEY_DESTROYED)
+            continue
+        frame = batch.frame.drop(LENGTH).with_columns(treated)
         leaks = search_again(frame, contract)
         if not leaks:
             break
         found += leak_reports(batch.frame, leaks)
-        batch = _set_aside(batch, leaks)
+        batch = _set_aside(batch, _leaking(batch.frame, leaks), REDACTION_LEAK)
     raw, quarantine_keys = encrypt_raw(batch.set_aside, batch.drops, keyring)
     return RedactedBatch(
         source=batch.source,
@@ -112,21 +120,25 @@ def _fields(contract: Contract) -> tuple[Field, ...]:
     return (*contract.fields, _EXTRA_FIELD)
 
 
-def _set_aside(batch: ValidatedBatch, leaks: Sequence[Leak]) -> ValidatedBatch:
-    """The batch with the rows of the leaks in quarantine."""
+def _leaking(frame: pl.DataFrame, leaks: Sequence[Leak]) -> pl.Series:
+    """Whether each row has one of the leaks."""
     rows = pl.concat([leak.rows for leak in leaks]).unique()
-    leaking = pl.int_range(batch.frame.height, dtype=pl.UInt32, eager=True).is_in(rows.implode())
-    moved = batch.frame.filter(leaking).select(
+    return pl.int_range(frame.height, dtype=pl.UInt32, eager=True).is_in(rows.implode())
+
+
+def _set_aside(batch: ValidatedBatch, which: pl.Series, rule: str) -> ValidatedBatch:
+    """The batch with the rows of a mask in quarantine."""
+    moved = batch.frame.filter(which).select(
         *COORDINATES,
         pl.lit("quarantined").alias("disposition"),
-        pl.lit([REDACTION_LEAK], dtype=pl.List(pl.String)).alias("rules"),
+        pl.lit([rule], dtype=pl.List(pl.String)).alias("rules"),
     )
     aside = pl.concat([batch.set_aside.select(moved.columns), moved]).sort(DROP, LINE)
     return replace(
         batch,
-        frame=batch.frame.filter(~leaking),
+        frame=batch.frame.filter(~which),
         set_aside=aside,
-        violations={**batch.violations, REDACTION_LEAK: batch.violations.get(REDACTION_LEAK, 0) + len(rows)},
+        violations={**batch.violations, rule: batch.violations.get(rule, 0) + moved.height},
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, select
 
-from tasks.errors import KeyUnavailableError
+from tasks.errors import KeyDestroyedError, KeyUnavailableError
 from tasks.evidence.key_table_entry import SUBJECT, commitment
 from tasks.subjects.engine import Database, insert_new
 from tasks.subjects.schema import MONTHS, PLACES, SUBJECTS
@@ -155,10 +155,7 @@ class KeyTable:
         if row is None:
             return None
         if row.wrapped is None:
-            raise KeyUnavailableError(
-                f"the key {purpose}/{epoch} was destroyed",
-                next_step="Nothing can read what it protected. Records of that month come too late to be sealed.",
-            )
+            raise KeyDestroyedError(f"{purpose}/{epoch}")
         table_key = self.table_keys.get(row.table_key, connection)
         return table_key.unwrap(bytes(row.wrapped), month_row(purpose, epoch))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+import hashlib
+from dataclasses import asdict, replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,12 @@ import pytest
 
 from flows import entries, key_backups, keys, pipeline, subject_keys
 from flows.commitments import commit_keys, seal_destructions
-from flows.holding import Order
+from flows.holding import Order, Scope
 from flows.trust import own_policy
 from flows.wiring import Runtime
 from tasks.catalog.query import run_query
-from tasks.errors import KeyUnavailableError, UsageError
-from tasks.evidence import merkle
+from tasks.errors import KeyUnavailableError, StoreRefusedError, UsageError
+from tasks.evidence import merkle, paths
 from tasks.evidence.key_table_entry import SUBJECT, commitment
 from tasks.log import reader
 from tasks.storage.local import LocalStore
@@ -26,6 +27,7 @@ from tests.support.faults import MOMENT, SOURCE, FaultyStore, land, small_runtim
 
 ORDER = Order("carla", "dennis", "nobody has to keep it")
 PSEUDONYM, QUARANTINE = "pseudonym/2026-11", "quarantine/2026-11"
+EMPTY = hashlib.sha256(b"").hexdigest()
 LATER = datetime(2040, 1, 1, tzinfo=UTC)
 
 
@@ -58,10 +60,24 @@ class Place:
         who = {"approver": "carla", "requested_by": "dennis", "reason": "a lie"}
         return {"action": "shred", "count": 1, "index": 0, "proof": [], **facts, **who}
 
-    def append(self, body: dict[str, Any]) -> None:
+    def append(self, body: dict[str, Any], kind: str = "key") -> str:
         with self.runtime.catalog() as catalog:
-            entries.append_entry(self.runtime, catalog, "key", body)
+            shard, index = entries.append_entry(self.runtime, catalog, kind, body)
             pipeline.publish(self.runtime, catalog)
+        return f"{shard}-{index}"
+
+    def hold(self, scope: Scope) -> str:
+        """Seal a hold of records; a directory has no locks to set."""
+        listed = {"bytes": 0, "count": 0, "sha256": EMPTY, "version_id": "1"}
+        facts = {
+            "case": None,
+            "objects": listed | {"path": paths.object_list(EMPTY)},
+            "scope": scope.as_json(),
+        }
+        return self.append({**asdict(ORDER), **facts}, "hold")
+
+    def release(self, hold: str) -> None:
+        self.append({**asdict(ORDER), "hold": hold}, "release")
 
     def lose_table(self) -> None:
         for file in (self.base / "keys").glob("table.db*"):
@@ -110,12 +126,49 @@ def test_a_month_is_destroyed_when_nobody_has_to_keep_it(place: Place) -> None:
     with place.runtime.catalog() as catalog:
         months = {key.name: (key.state, key.sources) for key in subject_keys.list_months(catalog)}
     assert months == {PSEUDONYM: ("destroyed", (SOURCE,)), QUARANTINE: ("in-use", (SOURCE,))}
-    with pytest.raises(KeyUnavailableError, match="was destroyed"):
-        place.deliver(3)
     with pytest.raises(KeyUnavailableError, match="destroyed before"):
         subject_keys.destroy_epoch(place.runtime, ORDER, PSEUDONYM)
     assert [place.store.inner.read(info.path) for info in place.store.list("data/")] == roots
     assert place.check().ok
+
+
+def test_what_comes_after_its_month_was_destroyed_is_set_aside(place: Place) -> None:
+    place.deliver(1)
+    (before,) = place.query(f"SELECT count(*) FROM {SOURCE}")
+    place.store.clock = LATER
+    subject_keys.destroy_epoch(place.runtime, ORDER, PSEUDONYM)
+    land(place.landing, 2)
+    receipts, _ = pipeline.deliver(place.runtime, SOURCE)
+    assert [(r.accepted, r.rules["key.destroyed"]) for r in receipts] == [(0, 3)]
+    assert place.query(f"SELECT count(*) FROM {SOURCE}") == [before]
+    assert place.query("SELECT count(*) FROM set_aside WHERE rules = ['key.destroyed']") == [(3,)]
+    assert place.check().ok
+
+
+@pytest.mark.parametrize(
+    ("key", "scope", "refused"),
+    [
+        (PSEUDONYM, Scope(SOURCE), True),
+        (PSEUDONYM, Scope(SOURCE, since=date(2026, 11, 30)), True),
+        (PSEUDONYM, Scope(SOURCE, until=date(2026, 11, 1)), True),
+        (PSEUDONYM, Scope(SOURCE, since=date(2026, 12, 1)), False),
+        (PSEUDONYM, Scope(SOURCE, until=date(2026, 10, 31)), False),
+        (QUARANTINE, Scope(SOURCE, since=date(2026, 12, 1)), True),  # events of any day can lie there
+    ],
+    ids=["all", "last day", "first day", "later", "earlier", "quarantine"],
+)
+def test_a_key_that_held_records_depend_on_is_destroyed_after_the_release(
+    place: Place, key: str, scope: Scope, refused: bool
+) -> None:
+    place.deliver(1)
+    hold = place.hold(scope)
+    place.store.clock = LATER
+    if refused:
+        with pytest.raises(StoreRefusedError, match=f"legal hold {hold} covers records that depend on {key}"):
+            subject_keys.destroy_epoch(place.runtime, ORDER, key)
+        place.release(hold)
+    subject_keys.destroy_epoch(place.runtime, ORDER, key)
+    assert place.query("SELECT key FROM keys WHERE action = 'shred'") == [(key,)]
 
 
 def test_a_destruction_that_a_crash_kept_from_the_log_is_sealed_later_and_once(place: Place) -> None:
