@@ -119,7 +119,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Case:
     """A quarter of a day by the generator, which signs with code of its own."""
     root = tmp_path_factory.mktemp("generated")
     options = {"cloudtrail_mb": 0.3, "gateway_mb": 0, "app_mb": 0, "days": 0.25, "accounts": 1}
-    generate(root, "custody", clean=True, digest=True, start="2026-11-01", regions=REGION, **options)  # type: ignore[arg-type]
+    generate(root, "custody", clean=True, digest=True, start="2026-11-01", regions=REGION, **options)
     (account,) = [path.name for path in (root / "cloudtrail" / "AWSLogs").iterdir()]
     keys = (root / "_truth" / "public_keys.json").read_bytes()
     return Case(root / "cloudtrail", keys, "gen-cloudtrail-bucket", account, REGION, "gen-trail")

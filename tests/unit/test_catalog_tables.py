@@ -33,7 +33,8 @@ TABLES = ("entries", "batches", "files", "drops", "redactions")
 
 @pytest.fixture(scope="module")
 def delivered(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
-    """Three batches of the small source, a drop each: entries 2 to 4, after the genesis and the source's retention."""
+    """Three batches of the small source, a drop each: entries 4 to 6, after the genesis,
+    the commitments of the keys of the month and the source's retention."""
     base = tmp_path_factory.mktemp("catalog")
     write_contract(base / "contracts")
     store = FaultyStore(LocalStore(base / "store"), clock=MOMENT)
@@ -122,11 +123,11 @@ def test_files_from_before_the_contract_had_a_record_key_hold_no_fingerprint(tmp
 def test_the_tail_counts_the_sources_own_entries(delivered: Runtime) -> None:
     with delivered.catalog() as catalog:
         tail = catalog.tail(2026, SOURCE)
-        assert (tail.size, tail.source_seq, tail.all_years) == (5, 3, 3)
+        assert (tail.size, tail.source_seq, tail.all_years) == (7, 3, 3)
         assert tail.previous is not None
-        assert tail.previous[0] == 4
+        assert tail.previous[0] == 6
         nobody = catalog.tail(2026, "another")
-        assert (nobody.size, nobody.source_seq, nobody.previous) == (5, 0, None)
+        assert (nobody.size, nobody.source_seq, nobody.previous) == (7, 0, None)
         other_year = catalog.tail(2027, SOURCE)
         assert (other_year.size, other_year.source_seq, other_year.previous) == (0, 0, None)
         assert other_year.all_years == 3
@@ -134,7 +135,7 @@ def test_the_tail_counts_the_sources_own_entries(delivered: Runtime) -> None:
 
 def test_a_catalog_from_the_log_alone_equals_one_that_grew(delivered: Runtime) -> None:
     with delivered.catalog() as grown, Catalog(delivered.store, delivered.session()) as anew:
-        assert anew.sync() == 5
+        assert anew.sync() == 7
         assert anew.sync() == 0
         assert rows(anew) == rows(grown)
         assert len(rows(anew)["drops"]) == 3
@@ -150,7 +151,7 @@ def test_the_status_adds_up_what_the_ledgers_say(delivered: Runtime) -> None:
     assert (source["source"], source["batches"], source["drops"], source["held"]) == (SOURCE, 3, 3, 0)
     assert (source["first"], source["last"]) == ("2026-11-01", "2026-11-02")
     assert source["last_sealed"] == "2026-11-24T10:00:00Z"
-    assert status["shards"] == [{"shard": 2026, "entries": 5, "unintegrated": 0}]
+    assert status["shards"] == [{"shard": 2026, "entries": 7, "unintegrated": 0}]
 
 
 def test_an_entry_tells_when_it_was_sealed(delivered: Runtime) -> None:
@@ -162,7 +163,7 @@ def test_an_entry_tells_when_it_was_sealed(delivered: Runtime) -> None:
 
 def test_quarantined_lines_come_encrypted_and_in_order(delivered: Runtime) -> None:
     with delivered.catalog() as catalog:
-        ((drop, line, raw),) = catalog.quarantined_raw(2026, 2)
+        ((drop, line, raw),) = catalog.quarantined_raw(2026, 4)
         assert (drop, line) == (0, 5)
         assert raw.startswith("q_")
         assert "broken" not in raw
@@ -180,25 +181,25 @@ def test_a_changed_ledger_stops_the_catalog_before_its_entry(delivered: Runtime,
         with pytest.raises(VerificationError, match="object-hash") as caught:
             catalog.sync()
         assert ledger in str(caught.value)
-        assert catalog.size(2026) == 3
-        assert [row[1] for row in rows(catalog)["batches"]] == [2]
+        assert catalog.size(2026) == 5
+        assert [row[1] for row in rows(catalog)["batches"]] == [4]
 
 
 def test_a_publication_holds_only_what_its_checkpoint_covers(delivered: Runtime, tmp_path: Path) -> None:
     target = tmp_path / "deep" / "catalog.duckdb"
     with delivered.catalog() as catalog:
-        data, _ = catalog.publish_to(target, delivered.contracts(), {2026: (4, "note")})
-        assert catalog.published() == {2026: 4}
+        data, _ = catalog.publish_to(target, delivered.contracts(), {2026: (6, "note")})
+        assert catalog.published() == {2026: 6}
     assert target.read_bytes() == data
     assert [path.name for path in target.parent.iterdir()] == ["catalog.duckdb"]
     with Catalog(delivered.store, delivered.session(), seed=target) as seeded:
-        assert {row[1] for name in TABLES for row in rows(seeded)[name]} == {0, 1, 2, 3}
+        assert {row[1] for name in TABLES for row in rows(seeded)[name]} == set(range(6))
         assert seeded.connection.execute(f"SELECT DISTINCT entry FROM {SOURCE} ORDER BY 1").fetchall() == [
-            (2,),
-            (3,),
+            (4,),
+            (5,),
         ]
         assert seeded.sync() == 1
-        assert seeded.size(2026) == 5
+        assert seeded.size(2026) == 7
 
 
 def test_the_working_copy_is_removed(delivered: Runtime) -> None:

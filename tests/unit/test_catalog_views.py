@@ -94,7 +94,7 @@ def test_access_events_show_what_the_contract_maps(filled: Lake) -> None:
         SOURCE,
         "2026-11-02",
         2026,
-        2,
+        4,
     )
     assert filled.query("SELECT count(*) FROM access_events") == [(7,)]
 
