@@ -6,7 +6,7 @@ checks (`tasks.verify`), what auditors receive (`tasks.export`), options and out
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -115,6 +115,7 @@ def verify_store(
     rows: bool = True,
     locks: bool = True,
     only: str | None = None,
+    chosen: Callable[[str], bool] | None = None,
     journal: Journal | None = None,
     processes: int = 1,
     progress: Progress = _quiet,
@@ -128,6 +129,7 @@ def verify_store(
         locks: False leaves out the locks, which cost one request a sealed version. A store without Object
             Lock has none to look at.
         only: the only object to check, besides the logs; neither versions nor locks are looked at then.
+        chosen: of the objects of batches, only those that it is true of.
         journal: what an interrupted check has done, see `journal_of`.
         processes: how many hash rows; more than one check as many batches at the same time.
         progress: called with a stage, what is done and how much there is.
@@ -144,6 +146,7 @@ def verify_store(
             authority=timestamps.authority(runtime),
             hasher=hasher,
             only=only,
+            chosen=chosen,
             journal=journal,
             at_once=processes,
         )

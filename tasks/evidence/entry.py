@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal, TypedDict, cast
 
 from tasks.errors import VerificationError
 from tasks.evidence import paths, tiles
+from tasks.evidence.audit_entry import AuditEntry, StoreAuditEntry, check_store_audit
 from tasks.evidence.canonical import canonical_json, parse_canonical
 from tasks.evidence.completeness_entry import GapEntry, HeartbeatEntry, check_gap, check_heartbeat
 from tasks.evidence.custody_entry import CustodyEntry, check_custody
@@ -147,29 +148,6 @@ class RetentionExtensionEntry(TypedDict):
     type: Literal["retention"]
 
 
-class AuditFinding(TypedDict):
-    """One property that was tried; `identity` is empty for the credentials that seal."""
-
-    code: Text
-    identity: str
-    ok: bool
-    sentence: Text
-
-
-class AuditEntry(TypedDict):
-    """The result of an examination; `enforced` when all of its findings are ok."""
-
-    enforced: bool
-    findings: list[AuditFinding]
-    format: Format
-    kind: Literal["worm-probe"]
-    sealed_at: Instant
-    server: str
-    software: Text
-    store: Text
-    type: Literal["audit"]
-
-
 class OtherEntry(TypedDict):
     """What every entry has. Entries of these types may have more keys."""
 
@@ -189,6 +167,7 @@ Entry = (
     | ReleaseEntry
     | RetentionEntry
     | AuditEntry
+    | StoreAuditEntry
     | CustodyEntry
     | HeartbeatEntry
     | GapEntry
@@ -209,6 +188,7 @@ _FORMS: Final[Mapping[tuple[object, object], Any]] = {
     ("key", "commit"): KeyCommitEntry,
     ("key", "shred"): KeyShredEntry,
     ("audit", "worm-probe"): AuditEntry,
+    ("audit", "store-audit"): StoreAuditEntry,
     ("audit", "cloudtrail-custody"): CustodyEntry,
     ("heartbeat", None): HeartbeatEntry,
     ("gap", None): GapEntry,
@@ -259,6 +239,8 @@ def _check_entry(entry: Any) -> None:
         raise ValueError("entry.enforced is not what its findings say")
     if form is KeyShredEntry:
         check_shred(entry)
+    if form is StoreAuditEntry:
+        check_store_audit(entry)
     if form is CustodyEntry:
         check_custody(entry)
     if form is HeartbeatEntry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ class How:
         rows: whether Parquet files are opened.
         hasher: how leaves of their rows are made.
         only: the only object to check; None for all.
+        chosen: which objects of batches to check, by path; None for all. A path is always chosen or never.
         journal: what an interrupted run has checked; takes what this one checks.
         at_once: entries that are checked at the same time; more than one needs a reader and a hasher that may be
             called from several threads.
@@ -31,6 +33,7 @@ class How:
     rows: bool = True
     hasher: RowHasher = plain_leaves
     only: str | None = None
+    chosen: Callable[[str], bool] | None = None
     journal: Journal | None = None
     at_once: int = 1
 
@@ -64,8 +67,12 @@ class Batches:
         self._collect(0)
 
     def _check(self, entry: SealEntry) -> Findings:
-        part = self._tree.part()
-        check_objects(part, entry, rows=self._how.rows, hasher=self._how.hasher)
+        part, how = self._tree.part(), self._how
+        if how.chosen is None:
+            check_objects(part, entry, rows=how.rows, hasher=how.hasher)
+            return part.findings
+        for path in filter(how.chosen, named_paths(entry)):
+            check_object(part, entry, path, rows=how.rows, hasher=how.hasher)
         return part.findings
 
     def _collect(self, left: int) -> None:

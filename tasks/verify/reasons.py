@@ -63,6 +63,7 @@ HEARTBEAT_INVENTORY: Final = "heartbeat-inventory"
 GAP_LIST: Final = "gap-list"
 DROP_NOT_SEALED: Final = "drop-not-sealed"
 COMPLETENESS_SKIPPED: Final = "completeness-not-measured"
+AUDIT_REPORT: Final = "audit-report"
 CUSTODY_REPORT: Final = "custody-report"
 CUSTODY_SKIPPED: Final = "custody-not-measured"
 EXTRA_VERSION: Final = "extra-version"
@@ -143,6 +144,7 @@ MEANINGS: Final = MappingProxyType(
         GAP_LIST: "the findings of a gap entry are malformed, or not what it says of them",
         DROP_NOT_SEALED: "a drop that had landed is sealed by no later entry, and no gap entry explains it",
         COMPLETENESS_SKIPPED: "an inventory could not be compared with the ledgers",
+        AUDIT_REPORT: "a sealed result of an audit is not what its report and the log show",
         CUSTODY_REPORT: "a sealed result of a custody check is not what its digest files and the ledgers show",
         CUSTODY_SKIPPED: "a sealed result of a custody check could not be made again",
         EXTRA_VERSION: "a store keeps more than one version of a create-only object",

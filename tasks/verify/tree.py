@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tasks.errors import UsageError, VerificationError
 from tasks.evidence import paths
 from tasks.evidence.policy import MAX_POLICY_BYTES, Policy, parse_policy
 from tasks.verify import reasons
 from tasks.verify.access import Progress, Tree
+from tasks.verify.audits import AuditResults
 from tasks.verify.batches import Batches, How
 from tasks.verify.bundle import check_bundle, read_bundle
 from tasks.verify.chain import Chain
@@ -54,6 +55,7 @@ def verify(
     authority: Authority | None = None,
     hasher: RowHasher = plain_leaves,
     only: str | None = None,
+    chosen: Callable[[str], bool] | None = None,
     journal: Journal | None = None,
     at_once: int = 1,
 ) -> Report:
@@ -70,6 +72,7 @@ def verify(
         authority: whose time-stamps to trust, obtained from outside the tree.
         hasher: how leaves of rows are made; a finding never rests on another than the plain one.
         only: check the logs, and of all objects only the one at this path.
+        chosen: of the objects of batches, only those that it is true of; see `How`.
         journal: what an interrupted check of the same tree has done; takes what this one does.
         at_once: batches that are checked at the same time, by threads; see `How`.
 
@@ -84,7 +87,7 @@ def verify(
     bundle = read_bundle(reader, findings)
     if bundle is not None and journal is not None:
         raise UsageError("a bundle is checked in one go", next_step="Leave out --state.")
-    how = How(rows, hasher, only, journal, at_once)
+    how = How(rows, hasher, only, chosen, journal, at_once)
     run = _Run(Tree(reader, findings, bundle, progress or _quiet), policy, how, freshness, authority)
     run.check_logs()
     if only is None:
@@ -132,6 +135,7 @@ class _Run:
         self._policies: dict[int, Policy | None] = {}
         self._holds, self._custody = Holds(tree), CustodyResults(tree)
         self._key_table, self._completeness = KeyTableEntries(tree), Completeness(tree)
+        self._audits = AuditResults(tree)
 
     def check_logs(self) -> None:
         """Check each log, the oldest first."""
@@ -213,6 +217,7 @@ class _Run:
                 self._holds.lose()
                 self._key_table.lose()
                 self._completeness.lose()
+                self._audits.lose()
                 continue
             self._findings.counted["entries"] += 1
             entry = chain.take(index, data)
@@ -224,12 +229,14 @@ class _Run:
                 self._named.update(named_paths(entry))
                 self._batches.take(data, entry)
                 self._custody.seal(entry)
+                self._audits.seal(shard.year, index, entry)
                 self._completeness.seal(shard.year, index, entry, data)
                 self._key_table.take(shard.year, index, entry)
             else:
                 keys.take(index, entry)
                 self._key_table.take(shard.year, index, entry)
                 self._named.update(self._custody.take(entry))
+                self._named.update(self._audits.take(entry, self._shards))
                 self._named.update(self._completeness.take(shard.year, index, entry))
                 self._named.update(self._holds.take(shard.year, index, entry))
         self._batches.finish()
