@@ -97,7 +97,7 @@ class FileKeyring:
         """See `Keyring.subject_keys`."""
         return self._table.subject_keys(identifiers)
 
-    def note_places(self, source: str, rows: Mapping[str, Mapping[str, int]]) -> None:
+    def note_places(self, source: str, rows: Mapping[str, Mapping[str, Sequence[int]]]) -> None:
         """See `Keyring.note_places`."""
         self._table.note_places(source, rows)
 

@@ -39,7 +39,7 @@ class ErasableKeys(Protocol):
         """See `Keyring.subject_keys`."""
         ...
 
-    def note_places(self, source: str, rows: Mapping[str, Mapping[str, int]]) -> None:
+    def note_places(self, source: str, rows: Mapping[str, Mapping[str, Sequence[int]]]) -> None:
         """See `Keyring.note_places`."""
         ...
 
@@ -81,14 +81,15 @@ class Keyring(Protocol):
         """
         ...
 
-    def note_places(self, source: str, rows: Mapping[str, Mapping[str, int]]) -> None:
+    def note_places(self, source: str, rows: Mapping[str, Mapping[str, Sequence[int]]]) -> None:
         """Write down where persons occur, before an entry names the files; safe to repeat.
 
         What a crash leaves behind does no harm: a file that no entry names is passed over.
 
         Args:
             source: whose files.
-            rows: by path of a data file, then by subject id: how many of its rows are about that person.
+            rows: by path of a data file, then by subject id: the 0-based numbers, ascending, of the rows about
+                that person.
 
         Raises:
             KeyUnavailableError: one of the keys was destroyed meanwhile; make the batch again.

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterator, Mapping
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,8 @@ from tasks.evidence.rows import PersonalGroup, salts
 from tasks.seal.parquet import SealedFile, sealed_file
 
 MAX_ROWS_PER_FILE = 1_000_000
+
+Places = Mapping[str, Mapping[str, Sequence[int]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class BatchObjects:
 
     Attributes:
         personal: columns of the personal group.
-        places: by path of a data file, then by subject id: how many of its rows are about that person. Not sealed.
+        places: by path of a data file, then by subject id: which of its rows are about that person. Not sealed.
         sums: the entry's.
     """
 
@@ -51,7 +54,7 @@ class BatchObjects:
     redaction: PlannedObject
     contract: PlannedObject
     personal: tuple[str, ...]
-    places: Mapping[str, Mapping[str, int]]
+    places: Places
     sums: Mapping[str, int]
 
     def all(self) -> tuple[PlannedObject, ...]:
@@ -126,10 +129,10 @@ class _Seeds:
 
 def _data_files(
     batch: RedactedBatch, personal: tuple[str, ...], seeds: _Seeds
-) -> tuple[list[PlannedObject], dict[int, list[list[int]]], dict[str, dict[str, int]]]:
+) -> tuple[list[PlannedObject], dict[int, list[list[int]]], Places]:
     planned: list[PlannedObject] = []
     ranges: dict[int, list[list[int]]] = {}
-    places: dict[str, dict[str, int]] = {}
+    places: dict[str, Mapping[str, Sequence[int]]] = {}
     for date, part, frame, subjects in _partitions(batch):
         role = f"data/{date}/{part}"
         group = PersonalGroup(personal, seeds.of(f"personal/{role}")) if personal else None
@@ -149,8 +152,8 @@ def _data_files(
     return planned, ranges, places
 
 
-def _partitions(batch: RedactedBatch) -> Iterator[tuple[str, int, pl.DataFrame, dict[str, int]]]:
-    """Date, part, rows, and how many rows each person has, of each data file."""
+def _partitions(batch: RedactedBatch) -> Iterator[tuple[str, int, pl.DataFrame, Mapping[str, Sequence[int]]]]:
+    """Date, part, rows, and which rows each person has, of each data file."""
     if batch.frame.is_empty():
         return
     persons = batch.subjects or RowSubjects(
@@ -160,9 +163,17 @@ def _partitions(batch: RedactedBatch) -> Iterator[tuple[str, int, pl.DataFrame, 
     for (date,), rows in sorted(marked.partition_by("__date", as_dict=True, maintain_order=True).items()):
         for part, start in enumerate(range(0, rows.height, MAX_ROWS_PER_FILE)):
             file = rows.slice(start, MAX_ROWS_PER_FILE)
-            counts = file["__subject"].drop_nulls().value_counts(sort=False, name="rows").iter_rows()
-            subjects = {persons.ids[code]: count for code, count in counts}
-            yield str(date), part, file.drop("__date", "__subject"), subjects
+            yield str(date), part, file.drop("__date", "__subject"), _rows_of(persons, file["__subject"])
+
+
+def _rows_of(persons: RowSubjects, codes: pl.Series) -> dict[str, array[int]]:
+    """Subject id -> the rows of a file whose code is that of the person."""
+    rows = pl.DataFrame({"code": codes}).with_row_index("row").drop_nulls()
+    found = rows.group_by("code", maintain_order=True).agg("row")
+    return {
+        persons.ids[code]: array("I", numbers.to_numpy().tobytes())
+        for code, numbers in zip(*found, strict=True)
+    }
 
 
 def _segments(frame: pl.DataFrame) -> list[tuple[int, int, int]]:

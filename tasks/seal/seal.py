@@ -16,13 +16,13 @@ from tasks.evidence.rows import LEAF_FORMAT
 from tasks.evidence.seal_entry import SealEntry
 from tasks.evidence.tiles import MAX_ENTRY_BYTES
 from tasks.log import writer
-from tasks.seal.objects import BatchObjects, PlannedObject, build_objects
+from tasks.seal.objects import BatchObjects, Places, PlannedObject, build_objects
 from tasks.storage.protocol import ObjectStore
 
 FORMAT = "indelible/1"
 
 
-NotePlaces = Callable[[str, Mapping[str, Mapping[str, int]]], None]
+NotePlaces = Callable[[str, Places], None]
 
 
 class OvertakenError(IndelibleError):
@@ -147,7 +147,7 @@ def store_batch(
     return _entry(objects, batch, versions, retain_until, sealed_at, software)
 
 
-def _note(source: str, places: Mapping[str, Mapping[str, int]], note_places: NotePlaces | None) -> None:
+def _note(source: str, places: Places, note_places: NotePlaces | None) -> None:
     """Before anything is stored: a person whose places are not known could not be erased."""
     if note_places is None:
         raise IndelibleError(

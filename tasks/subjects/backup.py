@@ -29,6 +29,7 @@ from tasks.subjects.table import CHUNK, KeyTable, month_row, subject_row
 _FORMAT: Final = "indelible-key-backup/1"
 _CONTEXT: Final = "indelible/1/key-backup/"
 _MAX_HEADER_BYTES: Final = 65_536
+_PLACES_CHUNK: Final = 100  # row numbers of a person take up to 250 KB a file
 _TABLES: Final = (BATCHES, MONTHS, SUBJECTS, PLACES, UNSEALED)  # each after those that it refers to
 
 
@@ -83,7 +84,8 @@ def write_backup(table: KeyTable, file: BinaryIO, created: datetime, expires: da
     def chunks(connection: Connection) -> Iterator[bytes]:
         nonlocal count
         for source in _TABLES:
-            result = connection.execution_options(yield_per=CHUNK).execute(select(source))
+            size = _PLACES_CHUNK if source is PLACES else CHUNK
+            result = connection.execution_options(yield_per=size).execute(select(source))
             for rows in result.partitions():
                 count += len(rows)
                 values = [_pack(table, connection, source, row) for row in rows]

@@ -73,6 +73,7 @@ PLACES: Final = Table(
     Column("path", String, primary_key=True),
     Column("source", String, nullable=False),
     Column("rows", BigInteger, nullable=False),
+    Column("numbers", LargeBinary, nullable=False),  # see `tasks.subjects.rows`
 )
 
 # Destructions whose entry is not in the log yet; without anything that leads to the person.

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, select
 from tasks.errors import KeyDestroyedError, KeyUnavailableError
 from tasks.evidence.key_table_entry import SUBJECT, commitment
 from tasks.subjects.engine import Database, insert_new
+from tasks.subjects.rows import pack, unpack
 from tasks.subjects.schema import MONTHS, PLACES, SUBJECTS
 from tasks.subjects.wrapping import KEY_BYTES, KeyEncryptionKey, TableKey, TableKeys
 
@@ -106,16 +107,19 @@ class KeyTable:
         with self.database.reading() as connection:
             return self._read(connection, [identity]).get(identity)
 
-    def note_places(self, source: str, rows: Mapping[str, Mapping[str, int]]) -> None:
+    def note_places(self, source: str, rows: Mapping[str, Mapping[str, Sequence[int]]]) -> None:
         """See `tasks.keyring.Keyring.note_places`."""
         noted = sorted(
-            (bytes.fromhex(subject), path, count)
-            for path, counts in rows.items()
-            for subject, count in counts.items()
+            (bytes.fromhex(subject), path, len(numbers), pack(numbers))
+            for path, of_path in rows.items()
+            for subject, numbers in of_path.items()
         )
         with self.database.writing() as connection:
             for part in chunks(noted):
-                values = [{"subject": s, "path": p, "source": source, "rows": n} for s, p, n in part]
+                values = [
+                    {"subject": s, "path": p, "source": source, "rows": n, "numbers": packed}
+                    for s, p, n, packed in part
+                ]
                 insert_new(connection, PLACES, values)
 
     def places(self, subject: str) -> list[Place]:
@@ -124,6 +128,26 @@ class KeyTable:
         query = select(*columns).where(PLACES.c.subject == bytes.fromhex(subject)).order_by(*columns)
         with self.database.reading() as connection:
             return [Place(*row) for row in connection.execute(query)]
+
+    def row_numbers(self, subject: str) -> Iterator[tuple[Place, list[int]]]:
+        """As `places`, each with the 0-based numbers of the rows.
+
+        Raises:
+            KeyUnavailableError: what the table holds of a file was changed.
+        """
+        for place in self.places(subject):
+            here = (PLACES.c.subject == bytes.fromhex(subject)) & (PLACES.c.path == place.path)
+            with self.database.reading() as connection:
+                packed = connection.scalar(select(PLACES.c.numbers).where(here))
+            if packed is None:
+                continue  # the person was erased meanwhile
+            try:
+                yield place, unpack(packed, place.rows)
+            except ValueError as error:
+                raise KeyUnavailableError(
+                    f"the key table's note on {place.path} is damaged: {error}",
+                    next_step="Restore the key table from its backup.",
+                ) from error
 
     def random_key(self) -> bytes:
         """32 bytes from the table's source of key material."""

@@ -95,6 +95,11 @@ def test_persons_are_noted_where_they_occur(runtime: Runtime) -> None:
     assert [(place.source, place.rows) for place in places] == [("app", 1), ("app", 1)]
     assert {place.path for place in places} == {info.path for info in runtime.store.list(paths.DATA_PREFIX)}
     assert len(runtime.key_table.places(subject(runtime, BOB))) == 1
+    lines = [
+        pl.read_parquet(runtime.store.read(place.path))["_line"].gather(numbers).to_list()
+        for place, numbers in runtime.key_table.row_numbers(subject(runtime, ALICE))
+    ]
+    assert sorted(lines) == [[1], [3]]
 
 
 def test_a_pseudonym_is_turned_back_with_its_key_until_the_person_is_forgotten(runtime: Runtime) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 INDEX_KEY = b"i" * 32
 CAUSE = Cause("ada", "grace", "request 17")
+FIVE = [0, 1, 2, 400, 999_999]
 PEOPLE = [f"person-{number}@example.org" for number in range(3_000)]
 Open = Callable[[], KeyTable]
 
@@ -75,10 +76,11 @@ def test_a_destroyed_person_gets_another_key_and_is_nowhere(open_table: Open) ->
     table = open_table()
     before = table.subject_keys(PEOPLE[:3])
     ids = table.subject_ids(PEOPLE[:3])
-    table.note_places("app", {"data/b": {ids[0]: 2, ids[1]: 1}, "data/a": {ids[0]: 5}})
-    table.note_places("app", {"data/a": {ids[0]: 5}})
+    table.note_places("app", {"data/b": {ids[0]: [3, 70_000], ids[1]: [1]}, "data/a": {ids[0]: FIVE}})
+    table.note_places("app", {"data/a": {ids[0]: FIVE}})
     places = [Place("app", "data/a", 5), Place("app", "data/b", 2)]
     assert table.places(ids[0]) == places
+    assert list(table.row_numbers(ids[0])) == list(zip(places, [FIVE, [3, 70_000]], strict=True))
     gone = destroy_subject(table, ids[0], CAUSE)
     assert gone is not None
     assert (gone.commitment, list(gone.places)) == (commitment(SUBJECT, before[0]), places)
@@ -95,7 +97,7 @@ def test_nobody_is_noted_whose_key_is_gone(open_table: Open) -> None:
     (subject,) = table.subject_ids(PEOPLE[:1])
     destroy_subject(table, subject, CAUSE)
     with pytest.raises(KeyServiceUnreachableError, match="changed while this was done"):
-        table.note_places("app", {"data/a": {subject: 1}})
+        table.note_places("app", {"data/a": {subject: [0]}})
 
 
 def test_a_destroyed_month_never_comes_back(open_table: Open) -> None:
@@ -183,7 +185,7 @@ def test_sqlite_holds_nothing_of_what_was_destroyed(tmp_path: Path) -> None:
     table = KeyTable(open_database(f"sqlite:///{path}"), FileKek(tmp_path / "keys"), INDEX_KEY)
     table.subject_keys(PEOPLE)
     (subject,) = table.subject_ids(PEOPLE[1500:1501])
-    table.note_places("app", {"data/a": {subject: 1}})
+    table.note_places("app", {"data/a": {subject: [0]}})
     with table.database.reading() as connection:
         query = sa.select(SUBJECTS.c.wrapped).where(SUBJECTS.c.subject == bytes.fromhex(subject))
         wrapped = bytes(connection.execute(query).scalar_one())

@@ -39,7 +39,7 @@ class FixedKeyring:
     """
 
     def __init__(self) -> None:
-        self.places: dict[tuple[str, str], dict[str, int]] = {}
+        self.places: dict[tuple[str, str], dict[str, list[int]]] = {}
         self._destroyed: Counter[str] = Counter()
 
     def subject_ids(self, identifiers: Sequence[str]) -> list[str]:
@@ -55,8 +55,11 @@ class FixedKeyring:
     def destroy_subject(self, identifier: str) -> None:
         self._destroyed.update(self.subject_ids([identifier]))
 
-    def note_places(self, source: str, rows: Mapping[str, Mapping[str, int]]) -> None:
-        self.places |= {(source, path): dict(counts) for path, counts in rows.items()}
+    def note_places(self, source: str, rows: Mapping[str, Mapping[str, Sequence[int]]]) -> None:
+        self.places |= {
+            (source, path): {subject: list(numbers) for subject, numbers in found.items()}
+            for path, found in rows.items()
+        }
 
     def secret(self, purpose: Purpose, epoch: str = "") -> bytes:
         return hashlib.sha256(self.key_id(purpose, epoch).encode()).digest()
