@@ -154,6 +154,8 @@ class ScheduleSettings(_Section):
     recover: str = "*/10 * * * *"
     verify: str = "30 3 * * *"
     export: str = "0 5 1 * *"
+    audit: str = "0 2 * * 0"
+    audit_whole: str = "0 3 1 * *"
 
 
 class RecoverySettings(_Section):
@@ -163,6 +165,17 @@ class RecoverySettings(_Section):
     pending_s: int = Field(default=300, ge=10, description="from a worker's taking a run to its start")
     max_recoveries: int = Field(default=3, ge=0, le=20)
     pause_s: int = Field(default=30, ge=1, le=3600, description="before a new start; doubles with each")
+
+
+class RunSettings(_Section):
+    """How deliveries run."""
+
+    attempts: int = Field(
+        default=5,
+        ge=1,
+        le=20,
+        description="failures of a drop alone before it is quarantined as poison; more than one run makes",
+    )
 
 
 class PrefectSettings(_Section):
@@ -260,6 +273,17 @@ class TimestampSettings(_Section):
     timeout_s: float = Field(default=10, gt=0)
 
 
+class AuditSettings(_Section):
+    """How much an audit reads back."""
+
+    period_days: int = Field(default=28, ge=1, le=3660, description="in which every file is read back once")
+    sample: int = Field(default=1000, ge=0, le=1_000_000, description="records that are hashed again")
+    budget_bytes: int | None = Field(
+        default=None, ge=0, description="bytes of files that a sample audit may read; by default no limit"
+    )
+    expiry_days: int = Field(default=30, ge=1, description="a certificate that ends sooner is pointed out")
+
+
 class MetricsSettings(_Section):
     """What Prometheus is told."""
 
@@ -299,6 +323,7 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     schedules: ScheduleSettings = ScheduleSettings()
     recovery: RecoverySettings = RecoverySettings()
+    run: RunSettings = RunSettings()
     prefect: PrefectSettings = PrefectSettings()
     limits: LimitSettings = LimitSettings()
     probe: ProbeSettings = ProbeSettings()
@@ -306,6 +331,7 @@ class Settings(BaseSettings):
     witness: WitnessSettings = WitnessSettings()
     timestamps: TimestampSettings = TimestampSettings()
     metrics: MetricsSettings = MetricsSettings()
+    audit: AuditSettings = AuditSettings()
 
     @classmethod
     def settings_customise_sources(

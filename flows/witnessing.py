@@ -16,15 +16,22 @@ from tasks.witness.client import Post
 from tasks.witness.service import Answer
 
 
-def cosign_shard(runtime: Runtime, year: int) -> Witnessed | None:
-    """Have the newest checkpoint of a year cosigned; None when no witness is configured."""
+def cosign_shard(runtime: Runtime, year: int, *, anew: bool = False) -> Witnessed | None:
+    """Have the newest checkpoint of a year cosigned; None when no witness is configured.
+
+    Args:
+        runtime: the deployment.
+        year: whose log.
+        anew: ask every witness, also for what it has cosigned lately.
+    """
     settings = runtime.settings.witness
     if not settings.members:
         return None
     # Half of the age that verification allows, so that the next run still comes in time. A log that has
     # ended needs no freshness: the log after it holds its last checkpoint.
     grows = year == reader.newest_shard(runtime.store)
-    renew = int(runtime.store.now().timestamp()) - settings.max_age_s // 2 if grows else 0
+    now = int(runtime.store.now().timestamp())
+    renew = now + 1 if anew else now - settings.max_age_s // 2 if grows else 0
     posts = {name: _post(member.url, settings.timeout_s) for name, member in settings.members.items()}
     return cosign.cosign(
         runtime.store, year, own_policy(runtime), posts, log_until(runtime), renew_before=renew
