@@ -11,6 +11,11 @@ from typing import Annotated, Any, Final, Literal, TypedDict, cast
 
 from tasks.errors import VerificationError
 from tasks.evidence import paths, tiles
+from tasks.evidence.access_entry import (
+    ReidentificationEntry,
+    SubjectExportEntry,
+    check_reidentification,
+)
 from tasks.evidence.audit_entry import AuditEntry, StoreAuditEntry, check_store_audit
 from tasks.evidence.canonical import canonical_json, parse_canonical
 from tasks.evidence.completeness_entry import GapEntry, HeartbeatEntry, check_gap, check_heartbeat
@@ -152,7 +157,7 @@ class OtherEntry(TypedDict):
     """What every entry has. Entries of these types may have more keys."""
 
     format: Format
-    type: Literal["access", "disposition"]
+    type: Literal["disposition"]
 
 
 RetentionEntry = RetentionClassEntry | RetentionExtensionEntry
@@ -171,9 +176,17 @@ Entry = (
     | CustodyEntry
     | HeartbeatEntry
     | GapEntry
+    | SubjectExportEntry
+    | ReidentificationEntry
     | OtherEntry
 )
-_WHICH: Final = {"audit": "kind", "genesis": "action", "key": "action", "retention": "action"}
+_WHICH: Final = {
+    "access": "action",
+    "audit": "kind",
+    "genesis": "action",
+    "key": "action",
+    "retention": "action",
+}
 _FORMS: Final[Mapping[tuple[object, object], Any]] = {
     ("seal", None): SealEntry,
     ("genesis", None): GenesisEntry,
@@ -192,6 +205,8 @@ _FORMS: Final[Mapping[tuple[object, object], Any]] = {
     ("audit", "cloudtrail-custody"): CustodyEntry,
     ("heartbeat", None): HeartbeatEntry,
     ("gap", None): GapEntry,
+    ("access", "subject-export"): SubjectExportEntry,
+    ("access", "reidentify"): ReidentificationEntry,
 }
 
 
@@ -247,6 +262,8 @@ def _check_entry(entry: Any) -> None:
         check_heartbeat(entry)
     if form is GapEntry:
         check_gap(entry)
+    if form is ReidentificationEntry:
+        check_reidentification(entry)
     if "objects" in entry and entry["objects"]["path"] != paths.object_list(entry["objects"]["sha256"]):
         raise ValueError("entry.objects is not at the path of its digest")
     if "approver" in entry and entry["approver"] == entry["requested_by"]:

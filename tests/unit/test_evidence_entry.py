@@ -57,7 +57,7 @@ def test_genesis_comes_back_with_and_without_the_year_before() -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    ["access", "disposition"],
+    ["disposition"],
 )
 def test_types_that_come_later_have_a_place(kind: str) -> None:
     entry = {"format": "indelible/1", "type": kind, "whatever": {"later": [1]}}
