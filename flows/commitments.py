@@ -89,6 +89,16 @@ def shredded(catalog: Catalog) -> frozenset[str]:
     return frozenset(commitment for (commitment,) in rows)
 
 
+def erased_lines(catalog: Catalog) -> dict[str, set[int]]:
+    """Lines whose keys the log says were destroyed, by the SHA-256 of their drop."""
+    rows = catalog.connection.execute(
+        "SELECT sha256, list(line) FROM (SELECT part->>'drop' AS sha256, unnest((part->'lines')::BIGINT[]) AS line"
+        "   FROM (SELECT unnest((document->'lines')::JSON[]) AS part FROM entries"
+        "     WHERE type = 'disposition' AND (document->>'action') = 'erase')) GROUP BY sha256"
+    ).fetchall()
+    return {sha256: set(lines) for sha256, lines in rows}
+
+
 def _is_committed(catalog: Catalog, batch: Committed) -> bool:
     roots = _sealed(catalog, "commit", batch.name)
     if roots and batch.of_month and batch.root.hex() not in roots:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from flows.commitments import seal_destructions, shredded
+from flows.commitments import erased_lines, seal_destructions, shredded
 from flows.wiring import Runtime
 from tasks.errors import UsageError
 from tasks.subjects.backup import instant, write_backup
@@ -74,10 +74,10 @@ def restore(runtime: Runtime, path: Path) -> Restored:
     with runtime.catalog() as catalog:
         seal_destructions(runtime, catalog)
         catalog.sync()
-        gone = shredded(catalog)
+        gone, lines = shredded(catalog), erased_lines(catalog)
     try:
         with path.open("rb") as file:
-            return restore_backup(runtime.key_table, file, runtime.store.now(), gone)
+            return restore_backup(runtime.key_table, file, runtime.store.now(), gone, lines)
     except OSError as error:
         raise UsageError(
             f"{path} cannot be read: {error.strerror}", next_step="Choose another file."

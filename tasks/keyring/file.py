@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -96,6 +96,10 @@ class FileKeyring:
     def subject_keys(self, identifiers: Sequence[str]) -> list[bytes]:
         """See `Keyring.subject_keys`."""
         return self._table.subject_keys(identifiers)
+
+    def line_keys(self, drop: str, lines: Collection[int]) -> dict[int, bytes]:
+        """See `Keyring.line_keys`."""
+        return self._table.line_keys(drop, lines)
 
     def note_places(self, source: str, rows: Mapping[str, Mapping[str, Sequence[int]]]) -> None:
         """See `Keyring.note_places`."""

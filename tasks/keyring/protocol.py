@@ -6,7 +6,7 @@ is a matter of its own, `SigningKeys`: files, a key management service, a hardwa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, Protocol
 
 from tasks.evidence.note import NoteSigner, SigningKey
@@ -37,6 +37,10 @@ class ErasableKeys(Protocol):
 
     def subject_keys(self, identifiers: Sequence[str]) -> list[bytes]:
         """See `Keyring.subject_keys`."""
+        ...
+
+    def line_keys(self, drop: str, lines: Collection[int]) -> dict[int, bytes]:
+        """See `Keyring.line_keys`."""
         ...
 
     def note_places(self, source: str, rows: Mapping[str, Mapping[str, Sequence[int]]]) -> None:
@@ -75,6 +79,21 @@ class Keyring(Protocol):
 
         Returns:
             32 bytes for each; the same for the same identifier until its key is destroyed, then another one.
+
+        Raises:
+            KeyUnavailableError: the keys cannot be had.
+        """
+        ...
+
+    def line_keys(self, drop: str, lines: Collection[int]) -> dict[int, bytes]:
+        """Keys of single lines of a drop, made on first use.
+
+        Args:
+            drop: SHA-256 of its stored bytes, in hex.
+            lines: numbers from 1.
+
+        Returns:
+            32 bytes for each; always the same, until the key of the line is destroyed: then nothing, for ever.
 
         Raises:
             KeyUnavailableError: the keys cannot be had.

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from tasks.redact.identities import decrypt_identity
 from tasks.redact.normal import normal_text
-from tasks.redact.quarantine import decrypt_raw
+from tasks.redact.quarantine import decrypt_lines, decrypt_raw
 from tasks.redact.stage import REDACTION_LEAK, redact, search_again
 
-__all__ = ["REDACTION_LEAK", "decrypt_identity", "decrypt_raw", "normal_text", "redact", "search_again"]
+__all__ = [
+    "REDACTION_LEAK",
+    "decrypt_identity",
+    "decrypt_lines",
+    "decrypt_raw",
+    "normal_text",
+    "redact",
+    "search_again",
+]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from tasks.subjects.commitments import Committed, Destruction
 from tasks.subjects.destruction import Cause, Destroyed, destroy_month, destroy_subject
 from tasks.subjects.engine import open_database
+from tasks.subjects.line_keys import destroy_lines
 from tasks.subjects.rewrap import rewrap
 from tasks.subjects.table import KeyTable, Place
 from tasks.subjects.wrapping import KeyEncryptionKey
@@ -22,6 +23,7 @@ __all__ = [
     "KeyEncryptionKey",
     "KeyTable",
     "Place",
+    "destroy_lines",
     "destroy_month",
     "destroy_subject",
     "open_database",

@@ -23,14 +23,15 @@ from sqlalchemy import Connection, Row, Table, select
 from tasks.errors import KeyUnavailableError, UsageError, VerificationError
 from tasks.evidence.canonical import canonical_json, parse_canonical
 from tasks.subjects.frames import MAX_FRAME_BYTES, read_frames, write_frames
-from tasks.subjects.schema import BATCHES, METADATA, MONTHS, PLACES, SUBJECTS, UNSEALED
-from tasks.subjects.table import CHUNK, KeyTable, month_row, subject_row
+from tasks.subjects.schema import BATCHES, LINES, METADATA, MONTHS, PLACES, SUBJECTS, UNSEALED
+from tasks.subjects.table import CHUNK, KeyTable
+from tasks.subjects.wrapping import row_name
 
 _FORMAT: Final = "indelible-key-backup/1"
 _CONTEXT: Final = "indelible/1/key-backup/"
 _MAX_HEADER_BYTES: Final = 65_536
 _PLACES_CHUNK: Final = 100  # row numbers of a person take up to 250 KB a file
-_TABLES: Final = (BATCHES, MONTHS, SUBJECTS, PLACES, UNSEALED)  # each after those that it refers to
+_TABLES: Final = (BATCHES, MONTHS, SUBJECTS, LINES, PLACES, UNSEALED)  # each after those that it refers to
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +135,8 @@ def instant(moment: datetime) -> str:
 def _pack(table: KeyTable, connection: Connection, source: Table, row: Row[Any]) -> dict[str, Any]:
     values = dict(row._mapping)
     if "wrapped" in values and values["wrapped"] is not None:
-        place = subject_row(row.subject) if source is SUBJECTS else month_row(row.purpose, row.epoch)
         table_key = table.table_keys.get(row.table_key, connection)
-        values["wrapped"] = table_key.unwrap(bytes(row.wrapped), place)
+        values["wrapped"] = table_key.unwrap(bytes(row.wrapped), row_name(source, values))
     return {
         key: {"b": base64.b64encode(v).decode()} if isinstance(v, bytes) else v for key, v in values.items()
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, BinaryIO
@@ -11,9 +11,10 @@ from sqlalchemy import Connection, Table, insert, select
 
 from tasks.subjects.backup import read_backup
 from tasks.subjects.engine import insert_new
-from tasks.subjects.schema import BATCHES, MONTHS, PLACES, SUBJECTS, UNSEALED
-from tasks.subjects.table import KeyTable, month_row, subject_row
-from tasks.subjects.wrapping import TableKey
+from tasks.subjects.line_tree import LineTree
+from tasks.subjects.schema import BATCHES, LINES, MONTHS, PLACES, SUBJECTS, UNSEALED
+from tasks.subjects.table import KeyTable
+from tasks.subjects.wrapping import TableKey, line_row, month_row, subject_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,13 @@ class Restored:
     destroyed: int
 
 
-def restore_backup(table: KeyTable, file: BinaryIO, now: datetime, shredded: Collection[str]) -> Restored:
+def restore_backup(
+    table: KeyTable,
+    file: BinaryIO,
+    now: datetime,
+    shredded: Collection[str],
+    erased: Mapping[str, Collection[int]],
+) -> Restored:
     """Restore what a backup holds. Interrupted, it goes on when repeated.
 
     Args:
@@ -37,12 +44,13 @@ def restore_backup(table: KeyTable, file: BinaryIO, now: datetime, shredded: Col
         file: the backup.
         now: time of the store.
         shredded: commitments, in hex, of all keys that the log says were destroyed.
+        erased: lines whose keys the log says were destroyed, by the SHA-256 of their drop.
 
     Raises:
         UsageError: it is no backup, or it has expired.
         KeyUnavailableError: the KEK does not open it, or it was changed.
     """
-    run = _Run(table, {bytes.fromhex(commitment) for commitment in shredded})
+    run = _Run(table, {bytes.fromhex(commitment) for commitment in shredded}, erased)
     for source, rows in read_backup(table, file, now):
         with table.database.writing() as connection:
             run.take(connection, source, rows)
@@ -50,9 +58,9 @@ def restore_backup(table: KeyTable, file: BinaryIO, now: datetime, shredded: Col
 
 
 class _Run:
-    def __init__(self, table: KeyTable, shredded: set[bytes]) -> None:
+    def __init__(self, table: KeyTable, shredded: set[bytes], erased: Mapping[str, Collection[int]]) -> None:
         self.keys = self.destroyed = 0
-        self._table, self._shredded = table, shredded
+        self._table, self._shredded, self._erased = table, shredded, erased
         self._table_key: TableKey = table.table_keys.current()
         self._batches: dict[int, int] = {}
         self._left_out: set[bytes] = set()
@@ -65,6 +73,8 @@ class _Run:
             insert_new(connection, source, [self._month(row) for row in rows])
         elif source is SUBJECTS:
             insert_new(connection, source, list(self._subjects(rows)))
+        elif source is LINES:
+            insert_new(connection, source, [self._lines(row) for row in rows])
         elif source is PLACES:
             known = self._known(connection, {row["subject"] for row in rows})
             insert_new(connection, source, [row for row in rows if row["subject"] in known])
@@ -96,6 +106,13 @@ class _Run:
                 self._left_out.add(row["subject"])
             else:
                 yield self._row(row, subject_row(row["subject"]))
+
+    def _lines(self, row: dict[str, Any]) -> dict[str, Any]:
+        gone = self._erased.get(row["drop"].hex(), ())
+        self.destroyed += len(gone)
+        tree = LineTree.decode(row["wrapped"]).without(gone)
+        wrapped = self._table_key.wrap(tree.encode(), line_row(row["drop"]))
+        return row | {"table_key": self._table_key.id, "wrapped": wrapped}
 
     def _row(self, row: dict[str, Any], place: bytes | None) -> dict[str, Any]:
         batch = None if row["batch"] is None else self._batches[row["batch"]]

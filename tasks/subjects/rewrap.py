@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, select, update
 
-from tasks.subjects.schema import MONTHS, SUBJECTS, TABLE_KEYS
-from tasks.subjects.table import CHUNK, KeyTable, month_row, subject_row
-from tasks.subjects.wrapping import TableKey
+from tasks.subjects.schema import LINES, MONTHS, SUBJECTS, TABLE_KEYS
+from tasks.subjects.table import CHUNK, KeyTable
+from tasks.subjects.wrapping import TableKey, row_name
 
 
 def rewrap(table: KeyTable) -> int:
@@ -26,7 +26,7 @@ def rewrap(table: KeyTable) -> int:
     with table.database.reading() as connection:
         newest = connection.scalar(select(func.max(TABLE_KEYS.c.id))) or 0
     new, count = table.table_keys.add(newest + 1), 0
-    for rows in (MONTHS, SUBJECTS):
+    for rows in (MONTHS, SUBJECTS, LINES):
         while done := _step(table, rows, new):
             count += done
     with table.database.writing() as connection:
@@ -50,7 +50,7 @@ def _step(table: KeyTable, rows: Table, new: TableKey) -> int:
 
 
 def _wrapped(table: KeyTable, connection: Connection, rows: Table, row: Any, new: TableKey) -> dict[str, Any]:
-    place = subject_row(row.subject) if rows is SUBJECTS else month_row(row.purpose, row.epoch)
+    place = row_name(rows, row._mapping)
     key = table.table_keys.get(row.table_key, connection).unwrap(bytes(row.wrapped), place)
     columns = {f"key_{column.name}": getattr(row, column.name) for column in rows.primary_key.columns}
     return {**columns, "new": new.wrap(key, place)}

@@ -66,6 +66,16 @@ SUBJECTS: Final = Table(
     *_key_columns(),
 )
 
+# Keys of lines that were set aside, by the SHA-256 of their drop; see `line_tree`.
+LINES: Final = Table(
+    "line_keys",
+    METADATA,
+    Column("drop", LargeBinary, primary_key=True),
+    Column("table_key", Integer, ForeignKey("table_keys.id"), nullable=False, index=True),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
 PLACES: Final = Table(
     "subject_places",
     METADATA,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -18,9 +18,17 @@ from sqlalchemy import Connection, select
 from tasks.errors import KeyDestroyedError, KeyUnavailableError
 from tasks.evidence.key_table_entry import SUBJECT, commitment
 from tasks.subjects.engine import Database, insert_new
+from tasks.subjects.line_keys import line_keys
 from tasks.subjects.rows import pack, unpack
 from tasks.subjects.schema import MONTHS, PLACES, SUBJECTS
-from tasks.subjects.wrapping import KEY_BYTES, KeyEncryptionKey, TableKey, TableKeys
+from tasks.subjects.wrapping import (
+    KEY_BYTES,
+    KeyEncryptionKey,
+    TableKey,
+    TableKeys,
+    month_row,
+    subject_row,
+)
 
 _ID_BYTES: Final = 16
 CHUNK: Final = 2_000
@@ -100,6 +108,10 @@ class KeyTable:
                     insert_new(connection, SUBJECTS, [self._new_subject(table_key, one) for one in part])
                 found |= self._read(connection, missing)
         return [found[subject] for subject in subjects]
+
+    def line_keys(self, drop: str, lines: Collection[int]) -> dict[int, bytes]:
+        """See `tasks.keyring.Keyring.line_keys`."""
+        return line_keys(self, drop, lines)
 
     def known_key(self, subject: str) -> bytes | None:
         """The key of a person whose subject id is given, or None; makes none."""
@@ -200,13 +212,3 @@ _T = TypeVar("_T")
 def chunks(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
     """Runs of at most `CHUNK` values."""
     return (values[start : start + CHUNK] for start in range(0, len(values), CHUNK))
-
-
-def month_row(purpose: str, epoch: str) -> bytes:
-    """What binds a month's wrapped key to its row."""
-    return f"{purpose}/{epoch}".encode()
-
-
-def subject_row(subject: bytes) -> bytes:
-    """What binds a person's wrapped key to its row."""
-    return b"subject/" + subject

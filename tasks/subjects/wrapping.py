@@ -8,16 +8,16 @@ logs) end when the table key is replaced (`rewrap`) and the KEK's old version is
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Table, func, select
 
 from tasks.errors import KeyUnavailableError
 from tasks.subjects.engine import Database, insert_new
-from tasks.subjects.schema import TABLE_KEYS
+from tasks.subjects.schema import LINES, SUBJECTS, TABLE_KEYS
 
 KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
@@ -141,3 +141,25 @@ class TableKeys:
 
 def _context(number: int) -> bytes:
     return _CONTEXT + str(number).encode()
+
+
+def month_row(purpose: str, epoch: str) -> bytes:
+    """What binds a month's wrapped key to its row."""
+    return f"{purpose}/{epoch}".encode()
+
+
+def subject_row(subject: bytes) -> bytes:
+    """What binds a person's wrapped key to its row."""
+    return b"subject/" + subject
+
+
+def line_row(drop: bytes) -> bytes:
+    """What binds the wrapped keys of a drop's lines to their row."""
+    return b"lines/" + drop
+
+
+def row_name(table: Table, row: Mapping[str, Any]) -> bytes:
+    """What binds what is wrapped to a row of any table."""
+    if table is SUBJECTS:
+        return subject_row(row["subject"])
+    return line_row(row["drop"]) if table is LINES else month_row(row["purpose"], row["epoch"])

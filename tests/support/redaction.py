@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 import polars as pl
@@ -40,6 +40,7 @@ class FixedKeyring:
 
     def __init__(self) -> None:
         self.places: dict[tuple[str, str], dict[str, list[int]]] = {}
+        self.destroyed_lines: set[int] = set()
         self._destroyed: Counter[str] = Counter()
 
     def subject_ids(self, identifiers: Sequence[str]) -> list[str]:
@@ -54,6 +55,10 @@ class FixedKeyring:
 
     def destroy_subject(self, identifier: str) -> None:
         self._destroyed.update(self.subject_ids([identifier]))
+
+    def line_keys(self, drop: str, lines: Collection[int]) -> dict[int, bytes]:
+        left = set(lines) - self.destroyed_lines
+        return {line: hashlib.sha256(f"{drop}{line}".encode()).digest() for line in left}
 
     def note_places(self, source: str, rows: Mapping[str, Mapping[str, Sequence[int]]]) -> None:
         self.places |= {

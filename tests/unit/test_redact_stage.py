@@ -13,7 +13,7 @@ import pytest
 from tasks.batch import EXTRA, FINGERPRINT, LENGTH, LINE, OFFSET, TIME, RedactedBatch
 from tasks.contracts.model import Field
 from tasks.errors import ContractError, IndelibleError, KeyUnavailableError, UsageError
-from tasks.redact import decrypt_raw, redact
+from tasks.redact import decrypt_lines, decrypt_raw, redact
 from tests.support.redaction import DECEMBER, NOVEMBER, FixedKeyring, batch, contract, read_drop, set_aside
 
 KEYS = FixedKeyring()
@@ -246,6 +246,20 @@ def test_a_ciphertext_is_bound_to_its_line_drop_and_key() -> None:
             decrypt_raw(stored, digest, line, KEYS)
     with pytest.raises(UsageError):
         decrypt_raw("bob", DROP_OF_FOUR.sha256, 2, KEYS)
+
+
+def test_a_line_whose_key_is_destroyed_is_erased_and_stays_so() -> None:
+    keys = FixedKeyring()
+    source = batch({"f": pl.Series(["a"])}, aside=ASIDE, drops=[DROP_OF_FOUR])
+    raw = redact(source, contract(text("keep")), keys).set_aside["raw"][0]
+    assert decrypt_lines({2: raw}, DROP_OF_FOUR.sha256, keys) == {2: BUFFER[9:26]}
+    keys.destroyed_lines = {2}
+    assert decrypt_lines({2: raw}, DROP_OF_FOUR.sha256, keys) == {2: None}
+    with pytest.raises(KeyUnavailableError, match="was erased"):
+        decrypt_raw(raw, DROP_OF_FOUR.sha256, 2, keys)
+    again = redact(source, contract(text("keep")), keys).set_aside["raw"][0]
+    assert again == "q_2026-11."
+    assert decrypt_lines({2: again}, DROP_OF_FOUR.sha256, FixedKeyring()) == {2: None}
 
 
 def test_quarantine_key_is_of_the_month_in_which_the_drop_landed() -> None:
