@@ -31,6 +31,7 @@ def as_day(given: date | str | None) -> date | None:
 def complete(schema: dict[str, Any], sources: list[str]) -> dict[str, Any]:
     """A flow's schema, with the deployment's sources to choose from. What may be left out may also be null."""
     for name, field in schema["properties"].items():
+        field["title"] = name.replace("_", " ").capitalize()
         if name == "source":
             field["enum"] = sources
         if "default" in field and field["default"] is None:

@@ -36,7 +36,7 @@ _QUIET: Final = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-    # The second user interface asks an outside host for its configuration.
+    # The second user interface asks an outside host for its configuration; `flows.console` forbids it that.
     "PREFECT_SERVER_UI_V2_ENABLED": "false",
     "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
     "PREFECT_CLI_PROMPT": "false",
@@ -96,6 +96,8 @@ class LocalPrefect:
             "PREFECT_SERVER_API_HOST": _HOST,
             "PREFECT_SERVER_API_PORT": str(self.port),
             "PREFECT_SERVER_UI_API_URL": f"{self.url}/api",
+            # By default, any page that a browser shows may use the API.
+            "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": self.url,
             "INDELIBLE_STATE": str(self.settings.state.resolve()),
             "PYTHONUNBUFFERED": "1",
         }
@@ -104,7 +106,7 @@ class LocalPrefect:
     @property
     def server(self) -> Background:
         """The API, its background services and the user interface."""
-        command = _prefect("server", "start", "--host", _HOST, "--port", str(self.port))
+        command = [sys.executable, "-m", "flows.console", f"--host={_HOST}", f"--port={self.port}"]
         return Background("server", self.directory, command, self.environment | self._database)
 
     @property
