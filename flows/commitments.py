@@ -94,7 +94,7 @@ def erased_lines(catalog: Catalog) -> dict[str, set[int]]:
     rows = catalog.connection.execute(
         "SELECT sha256, list(line) FROM (SELECT part->>'drop' AS sha256, unnest((part->'lines')::BIGINT[]) AS line"
         "   FROM (SELECT unnest((document->'lines')::JSON[]) AS part FROM entries"
-        "     WHERE type = 'disposition' AND (document->>'action') = 'erase')) GROUP BY sha256"
+        "     WHERE type = 'erasure' AND (document->>'action') = 'erase')) GROUP BY sha256"
     ).fetchall()
     return {sha256: set(lines) for sha256, lines in rows}
 

@@ -1,4 +1,4 @@
-"""Views over entries that are no batch, for people who ask in SQL: `completeness` and `gaps`."""
+"""Views over entries that are no batch, for people who ask in SQL: `completeness`, `gaps`, `erasures`."""
 
 from __future__ import annotations
 
@@ -26,4 +26,21 @@ SELECT source, since, until, landed, sealed, waiting, lines, records,
         WHERE g.source = b.source AND g.since < b.until AND g.until > b.since), []) AS gaps,
     sealed_at, shard, entry
 FROM beats b;
+
+-- One line a request; `certificate` is the SHA-256 of the document that was handed out.
+CREATE OR REPLACE VIEW erasures AS
+SELECT document->>'$.request' AS request, any_value(document->>'$.action') AS action,
+    min(sealed_at) AS sealed_at, any_value(document->>'$.requested_by') AS requested_by,
+    any_value(document->>'$.approver') AS approver, any_value(document->>'$.reason') AS reason,
+    coalesce(max(json_array_length(document->'$.keys')), 0) AS keys,
+    coalesce(sum(list_sum([len(part) FOR part IN (document->'$.lines[*].lines')::BIGINT[][]])), 0)::BIGINT AS lines,
+    any_value(document->>'$.basis') AS basis, any_value((document->'$.holds')::VARCHAR[]) AS holds,
+    any_value(document->>'$.certificate') AS certificate, min(shard) AS shard, min(entry) AS entry
+FROM entries WHERE type = 'erasure' GROUP BY request;
+
+CREATE OR REPLACE VIEW erased_lines AS
+WITH parts AS (
+    SELECT unnest((document->'lines')::JSON[]) AS part
+    FROM entries WHERE type = 'erasure' AND (document->>'action') = 'erase')
+SELECT part->>'drop' AS drop_sha256, unnest((part->'lines')::BIGINT[]) AS line FROM parts;
 """

@@ -6,7 +6,7 @@ spelling and nothing hides in it. Types of which only the name is settled parse 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, Literal, TypedDict, cast
 
 from tasks.errors import VerificationError
@@ -21,16 +21,16 @@ from tasks.evidence.canonical import canonical_json, parse_canonical
 from tasks.evidence.completeness_entry import GapEntry, HeartbeatEntry, check_gap, check_heartbeat
 from tasks.evidence.custody_entry import CustodyEntry, check_custody
 from tasks.evidence.key_table_entry import KeyCommitEntry, KeyShredEntry, check_shred
+from tasks.evidence.privacy_entry import ErasureEntry, RefusalEntry, check_erasure, check_refusal
 from tasks.evidence.reasons import MALFORMED_ENTRY, failure
 from tasks.evidence.schema import Count, Digest, Form, Instant, check
 from tasks.evidence.seal_entry import SealEntry, check_seal
-from tasks.evidence.terms import Format, Scope, Text
+from tasks.evidence.terms import Format, HoldId, Scope, Text
 
 FORMAT: Final = "indelible/1"
 MAX_ENTRY_BYTES: Final = tiles.MAX_ENTRY_BYTES
 
 VKey = Annotated[str, Form("a C2SP vkey", r"[^\x00-\x20+]+\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}")]
-HoldId = Annotated[str, Form("<year>-<index>", r"[0-9]{4}-(0|[1-9][0-9]{0,14})")]
 
 
 class GenesisEntry(TypedDict):
@@ -178,11 +178,14 @@ Entry = (
     | GapEntry
     | SubjectExportEntry
     | ReidentificationEntry
+    | ErasureEntry
+    | RefusalEntry
     | OtherEntry
 )
 _WHICH: Final = {
     "access": "action",
     "audit": "kind",
+    "erasure": "action",
     "genesis": "action",
     "key": "action",
     "retention": "action",
@@ -205,8 +208,22 @@ _FORMS: Final[Mapping[tuple[object, object], Any]] = {
     ("audit", "cloudtrail-custody"): CustodyEntry,
     ("heartbeat", None): HeartbeatEntry,
     ("gap", None): GapEntry,
+    ("erasure", "erase"): ErasureEntry,
+    ("erasure", "refuse"): RefusalEntry,
     ("access", "subject-export"): SubjectExportEntry,
     ("access", "reidentify"): ReidentificationEntry,
+}
+# What types do not say.
+_MORE: Final[Mapping[Any, Callable[[Any], None]]] = {
+    SealEntry: check_seal,
+    KeyShredEntry: check_shred,
+    StoreAuditEntry: check_store_audit,
+    CustodyEntry: check_custody,
+    HeartbeatEntry: check_heartbeat,
+    GapEntry: check_gap,
+    ErasureEntry: check_erasure,
+    RefusalEntry: check_refusal,
+    ReidentificationEntry: check_reidentification,
 }
 
 
@@ -248,22 +265,10 @@ def _check_entry(entry: Any) -> None:
         check(common, OtherEntry, "entry")
         return
     check(entry, form, "entry")
-    if form is SealEntry:
-        check_seal(entry)
+    if form in _MORE:
+        _MORE[form](entry)
     if "enforced" in entry and entry["enforced"] != all(finding["ok"] for finding in entry["findings"]):
         raise ValueError("entry.enforced is not what its findings say")
-    if form is KeyShredEntry:
-        check_shred(entry)
-    if form is StoreAuditEntry:
-        check_store_audit(entry)
-    if form is CustodyEntry:
-        check_custody(entry)
-    if form is HeartbeatEntry:
-        check_heartbeat(entry)
-    if form is GapEntry:
-        check_gap(entry)
-    if form is ReidentificationEntry:
-        check_reidentification(entry)
     if "objects" in entry and entry["objects"]["path"] != paths.object_list(entry["objects"]["sha256"]):
         raise ValueError("entry.objects is not at the path of its digest")
     if "approver" in entry and entry["approver"] == entry["requested_by"]:

@@ -8,6 +8,7 @@ from tasks.evidence.schema import Date, Form
 
 Format = Literal["indelible/1"]
 Source = Annotated[str, Form("a source name", r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")]
+HoldId = Annotated[str, Form("<year>-<index>", r"[0-9]{4}-(0|[1-9][0-9]{0,14})")]
 Text = Annotated[str, Form("a non-empty line", r"[^\x00-\x1f]+")]
 
 

@@ -49,6 +49,8 @@ KEY_COMPROMISED: Final = "key-compromised"
 KEY_FOREIGN: Final = "key-foreign"
 KEY_UNCOMMITTED: Final = "key-not-committed"
 KEY_SHREDDED: Final = "key-shredded"
+ERASURE_KEY: Final = "erasure-key-not-destroyed"
+ERASURE_HOLD: Final = "erasure-hold-unknown"
 OBJECT_MISSING: Final = "object-missing"
 OBJECT_UNREADABLE: Final = "object-unreadable"
 OBJECT_SIZE: Final = "object-size"
@@ -130,6 +132,8 @@ MEANINGS: Final = MappingProxyType(
         KEY_FOREIGN: "a key entry is about a key of another log",
         KEY_UNCOMMITTED: "an entry says that a key was destroyed which no entry before it commits to",
         KEY_SHREDDED: "a seal entry uses a key that was destroyed before",
+        ERASURE_KEY: "an entry says that a person was erased whose key no entry before it says is destroyed",
+        ERASURE_HOLD: "an entry refuses an erasure for a hold that is not in force",
         OBJECT_MISSING: "an object that an entry names is not there",
         OBJECT_UNREADABLE: "an object is there and its bytes cannot be had",
         OBJECT_SIZE: "an object has another size than its entry says",
