@@ -27,6 +27,10 @@ COMMANDS = {
         "evidence:verify",
         "Check everything in the store against the signed log: bytes, rows, versions and locks.",
     ),
+    "audit": (
+        "audit:audit",
+        "Find out whether all that is sealed still holds: what is due, a random sample, and what surrounds it.",
+    ),
     "prove": (
         "prove:prove",
         "Write one small file for each RECORD_ID that proves it, for anyone to check offline.",
@@ -43,6 +47,10 @@ COMMANDS = {
     "hold": (
         "hold:app",
         "Keep evidence beyond its retention until a matter is closed; each hold is sealed in the log.",
+    ),
+    "subject": (
+        "subject:app",
+        "Give a person what is stored of them; each act is sealed in the log.",
     ),
     "key": (
         "key:app",

@@ -95,6 +95,11 @@ class Result:
         ]
 
 
+def count(number: int, noun: str) -> str:
+    """`1 source`, `2,000 sources`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def _line(text: str) -> str:
     """Text as one line of bounded length, fit for an entry."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:MAX_TEXT]

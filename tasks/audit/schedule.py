@@ -32,7 +32,8 @@ def due(done: Mapping[int, datetime], began: datetime, now: datetime, period: ti
     work spreads evenly over a period.
 
     Args:
-        done, began: as for `oldest_first`.
+        done: slot -> when an audit covered it last.
+        began: when the log began.
         now: when the audit begins.
         period: in which each slot is to be read.
     """

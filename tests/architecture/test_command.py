@@ -36,9 +36,11 @@ GROUPS = {
     "retention": {"extend", "plan"},
     "sequencer": {"key", "run"},
     "store": {"probe"},
+    "subject": {"export"},
     "witness": {"evidence", "key", "serve"},
 }
 NAMES = {
+    "audit",
     "backfill",
     "deliver",
     "demo",
