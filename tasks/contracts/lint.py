@@ -171,7 +171,9 @@ def threshold(custom: Properties) -> float:
 
 def document_properties(document: Mapping[str, Any], defects: Defects) -> Properties:
     """The extensions of the document as a whole."""
-    return Properties(document, (), ("quarantineThresholdPct", "retentionClass", "rhythm"), defects)
+    return Properties(
+        document, (), ("quarantineThresholdPct", "retentionClass", "rhythm", "processing"), defects
+    )
 
 
 def retention_class(custom: Properties) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Final
 from tasks.contracts import lint, privacy
 from tasks.contracts.document import Defects, parse
 from tasks.contracts.model import Contract
+from tasks.contracts.processing import processing
 from tasks.contracts.rhythm import rhythm
 from tasks.contracts.rules import build_rules
 from tasks.errors import ContractError
@@ -122,6 +123,7 @@ def _build(
         retention_minimums=minimums,
         retention_max_days=maximum,
         rhythm=rhythm(content, whole, defects),
+        processing=processing(content, whole, by_name),
     )
 
 

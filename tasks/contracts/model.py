@@ -5,10 +5,12 @@ Built by `tasks.contracts.load`; see `data_contracts/README` for the ODCS proper
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from tasks.contracts.processing import Processing
 from tasks.contracts.rhythm import Rhythm
 
 FieldType = Literal["string", "integer", "number", "boolean", "timestamp", "json", "strings"]
@@ -121,6 +123,7 @@ class Contract:
         retention_minimums: (driver, days) of each minimum; a driver may be "".
         retention_max_days: days after which privacy law wants the records gone; None: no maximum.
         rhythm: how often, how late and how steadily the source delivers; None: nothing is expected of it.
+        processing: what it states for the record of processing activities.
     """
 
     source: str
@@ -143,6 +146,7 @@ class Contract:
     retention_minimums: tuple[tuple[str, int], ...] = ()
     retention_max_days: int | None = None
     rhythm: Rhythm | None = None
+    processing: Processing = dataclasses.field(default_factory=Processing)
 
     @property
     def personal_columns(self) -> tuple[str, ...]:

@@ -45,6 +45,24 @@ def test_every_real_cloudtrail_event_is_good() -> None:
     assert batch.frame["_extra"].null_count() == 2_900
 
 
+@pytest.mark.parametrize(
+    ("name", "broken"),
+    [
+        ("1_0", {}),
+        ("1_01", {}),
+        ("1_02", {}),
+        ("1_03", {}),
+        ("bad1_01", {"has_a_kind_since_1_02": 1}),
+    ],
+)
+def test_an_event_has_what_aws_wrote_in_its_version(name: str, broken: dict[str, int]) -> None:
+    """Ids came with event version 1.01, kinds and accounts with 1.02; one example says 1.02 and is older."""
+    folder = REAL / "cloudtrail" / "umccr__cloudtrail-parquet-lambda" / "examples"
+    contract, batch = read("cloudtrail", folder, [f"{name}.json"])
+    assert batch.frame.height == 1
+    assert failing(contract, batch) == broken
+
+
 def test_every_whole_line_of_the_real_apache_log_is_good() -> None:
     contract, batch = read("gateway", REAL / "gateway" / "elastic__examples", ["apache_logs"])
     assert batch.frame.height == APACHE_LINES - 1

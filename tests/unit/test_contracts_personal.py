@@ -46,3 +46,10 @@ def test_a_field_that_is_merely_scanned_is_public_until_it_is_classified() -> No
     assert field.treatment == "scan"
     assert not field.is_personal
     assert replace(field, classification="pii").is_personal
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_what_is_scanned_because_it_may_hold_anything_is_classified(source: str) -> None:
+    """Else a field that somebody distrusted would be shown in evidence that withholds the persons."""
+    scanned = [field for field in load_contract(source).fields if field.treatment == "scan"]
+    assert [field.name for field in scanned if not field.classification] == []
