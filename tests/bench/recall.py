@@ -3,8 +3,9 @@
 `python -m tests.bench.recall` prints them, `--write` puts them into the page; a test holds the two together.
 
 Recall is the share of labelled or planted values of which nothing is left. A false alarm is a value of a real log
-that was altered although it holds no personal data and no credential. Every distinct text that was replaced in those
-logs was read by a person; `HARMLESS` is what came out of it, and all else counts as rightly replaced.
+that was altered although it holds no personal data and no credential. Every distinct e-mail, IP and user
+replacement in those logs was read; secrets, AWS ids and MACs were judged by their key name and samples. `HARMLESS` is
+what came out of it, and all else counts as rightly replaced.
 """
 
 from __future__ import annotations
