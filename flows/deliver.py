@@ -22,6 +22,7 @@ from pydantic import Field
 from flows import artifacts, pipeline
 from flows.due import logical_time
 from flows.forms import AnyDay, Source
+from flows.poison import Outcome, suspects_error
 from flows.readiness import check_store
 from flows.receipts import BatchReceipt, CheckpointReceipt
 from flows.work import POLICY, confined, opened
@@ -68,13 +69,16 @@ def deliver(
     with opened() as (runtime, _):
         batches = plan_batches(source, pipeline.Window(since, until))
         log.info("%s", artifacts.count(sum(map(len, batches)), "new drop"))
-        receipts = [receipt for batch in batches for receipt in seal_batch(source, batch)]
+        outcome = Outcome()
+        for batch in batches:
+            outcome.add(seal_batch(source, batch))
+        receipts = outcome.receipts
         checkpoint = publish_log()
         text = artifacts.delivery(source, receipts, checkpoint, runtime.store)
         artifacts.publish(f"deliver-{source}", text, "Delivery receipt")
     if len(batches) == MAX_BATCHES:
         log.warning("there may be more than %d batches; the next run takes them", MAX_BATCHES)
-    return contradiction() if checkpoint.contradicted else verdict(receipts)
+    return contradiction() if checkpoint.contradicted else verdict(receipts, outcome.left)
 
 
 @task(name="plan", task_run_name="plan", **POLICY)
@@ -90,17 +94,19 @@ def plan_batches(source: str, window: pipeline.Window) -> list[list[Reference]]:
 
 @task(name="seal batch", task_run_name="seal-{source}", **POLICY)
 @confined()
-def seal_batch(source: str, references: Sequence[Reference]) -> list[BatchReceipt]:
-    """Read, validate, redact and seal one batch of drops."""
+def seal_batch(source: str, references: Sequence[Reference]) -> Outcome:
+    """Read, validate, redact and seal one batch of drops; where it fails, it is divided."""
     log = get_run_logger()
     with opened() as (runtime, catalog):
         drops = [Drop(**reference) for reference in references]
-        receipts = pipeline.deliver_batch(runtime, source, drops, catalog)
-    for receipt in receipts:
+        outcome = pipeline.deliver_planned(runtime, source, drops, catalog)
+    for receipt in outcome.receipts:
         log.info("%s", artifacts.sentence(receipt))
-    if not receipts:
+    for happened in outcome.left:
+        log.error("a drop stays unsealed for now: %s", happened)
+    if not outcome.receipts and not outcome.left:
         log.info("all of this batch was sealed meanwhile")
-    return receipts
+    return outcome
 
 
 @task(name="publish", task_run_name="publish", **POLICY)
@@ -121,11 +127,14 @@ def contradiction() -> State[Any]:
     )
 
 
-def verdict(receipts: Sequence[BatchReceipt]) -> State[Any]:
+def verdict(receipts: Sequence[BatchReceipt], left: Sequence[str] = ()) -> State[Any]:
     """How the run ends: a held batch ends it as `Held`, a failure by type, so that it shows red and alerts.
 
     Everything is sealed either way, so nothing tries it again, and the next run is clean unless more is held.
+    Drops that are left unsealed end it as failed; the next run tries them again.
     """
+    if left:
+        return Failed(message=str(suspects_error(left)))
     held = sum(receipt.held for receipt in receipts)
     batches = artifacts.count(len(receipts), "batch")
     if held:

@@ -14,9 +14,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from flows import holding
+from flows.attempts import Attempts
 from flows.commitments import commit_keys
 from flows.entries import record_class
 from flows.outside import confirm
+from flows.poison import Outcome, by_suspicion, deliver_suspiciously, suspects_error
 from flows.readiness import check_store
 from flows.receipts import BatchReceipt, CheckpointReceipt
 from flows.sequencer import hand_over, locator, newest_receipt
@@ -29,6 +31,7 @@ from tasks.evidence import paths
 from tasks.evidence.checkpoint import parse_checkpoint
 from tasks.ingest.listing import list_drops, plan
 from tasks.ingest.read import read_batch
+from tasks.ingest.whole import hold_whole
 from tasks.log import reader
 from tasks.redact import redact
 from tasks.retention import solve
@@ -75,12 +78,16 @@ def drop_date(drop: Drop) -> date:
 def find_new(runtime: Runtime, source: str, window: Window, catalog: Catalog) -> Iterator[tuple[Drop, ...]]:
     """Batches of drops that are in the landing place and not sealed, in order of their keys.
 
-    New is decided against what is sealed, never against a mark of our own that could be lost.
+    New is decided against what is sealed, never against a mark of our own that could be lost. Drops at which
+    attempts failed come last, so that they stop no others.
     """
     contract = runtime.contract(source)
     limits = runtime.settings.limits
     listed = [drop for drop in list_drops(runtime.landing(source), contract) if window.covers(drop)]
-    return plan(catalog.unsealed(listed), max_bytes=limits.batch_bytes, max_drops=limits.batch_drops)
+    new = catalog.unsealed(listed)
+    cap = runtime.settings.run.attempts
+    for drops, size in by_suspicion(_attempts(runtime, source), new, cap, limits.batch_drops):
+        yield from plan(drops, max_bytes=limits.batch_bytes, max_drops=size)
 
 
 def deliver(
@@ -90,20 +97,45 @@ def deliver(
 
     Returns:
         One receipt a sealed batch, and the checkpoint that covers them.
+
+    Raises:
+        SuspectDropsError: some drops failed; everything else is sealed and published.
     """
-    receipts: list[BatchReceipt] = []
+    outcome = Outcome()
     check_clock(runtime)
     check_store(runtime)
     with runtime.catalog() as catalog:
         for drops in find_new(runtime, source, window, catalog):
             progress(f"{source}: {len(drops)} new drops, {sum(d.size for d in drops):,} bytes")
-            receipts += deliver_batch(runtime, source, drops, catalog)
+            outcome.add(deliver_planned(runtime, source, drops, catalog))
         progress("integrating and publishing")
-        return receipts, publish(runtime, catalog)
+        checkpoint = publish(runtime, catalog)
+    if outcome.left:
+        raise suspects_error(outcome.left)
+    return outcome.receipts, checkpoint
+
+
+def deliver_planned(runtime: Runtime, source: str, drops: Sequence[Drop], catalog: Catalog) -> Outcome:
+    """Deliver a batch as `find_new` planned it: where it fails, it is divided, and poison is held."""
+
+    def work(some: Sequence[Drop], poison: str | None) -> list[BatchReceipt]:
+        return deliver_batch(runtime, source, some, catalog, poison=poison)
+
+    return deliver_suspiciously(_attempts(runtime, source), drops, runtime.settings.run.attempts, work)
+
+
+def _attempts(runtime: Runtime, source: str) -> Attempts:
+    return Attempts(runtime.settings.state / "attempts" / source)
 
 
 def deliver_batch(
-    runtime: Runtime, source: str, drops: Sequence[Drop], catalog: Catalog, *, landing: Readable | None = None
+    runtime: Runtime,
+    source: str,
+    drops: Sequence[Drop],
+    catalog: Catalog,
+    *,
+    landing: Readable | None = None,
+    poison: str | None = None,
 ) -> list[BatchReceipt]:
     """Read, validate, redact and seal one batch.
 
@@ -116,6 +148,7 @@ def deliver_batch(
         drops: what to deliver.
         catalog: read up to the end of the log before anything is decided.
         landing: where the drops lie, for a replay. What a replay would only quarantine again is not sealed.
+        poison: the rule under which to hold the drops whole, without reading them.
 
     Returns:
         A receipt a log entry: none when nothing was left, several when the batch had to be split.
@@ -128,9 +161,7 @@ def deliver_batch(
         catalog.sync()
         planned = catalog.tail(year, source)
         drops = catalog.unsealed(drops)
-        batch = (
-            _without_known(read_batch(place, contract, drops, runtime.limits()), catalog) if drops else None
-        )
+        batch = _without_known(_read(runtime, place, contract, drops, poison), catalog) if drops else None
         if batch is None:
             return []
         redacted = _judge(runtime, contract, batch, catalog, hold)
@@ -150,7 +181,9 @@ def deliver_batch(
             middle = len(drops) // 2
             halves = drops[:middle], drops[middle:]
             return [
-                r for half in halves for r in deliver_batch(runtime, source, half, catalog, landing=landing)
+                receipt
+                for half in halves
+                for receipt in deliver_batch(runtime, source, half, catalog, landing=landing, poison=poison)
             ]
 
 
@@ -217,6 +250,14 @@ def _stored_checkpoint(runtime: Runtime, year: int) -> tuple[int, str]:
     """Size and note of a log's newest checkpoint. Whether it is signed is the verifier's matter."""
     note = (reader.newest_note(runtime.store, year) or b"").decode()
     return parse_checkpoint(note.partition("\n\n")[0] + "\n").size if note else 0, note
+
+
+def _read(
+    runtime: Runtime, place: Readable, contract: Contract, drops: Sequence[Drop], poison: str | None
+) -> ReadBatch:
+    if poison is not None:
+        return hold_whole(place, contract, drops, poison)
+    return read_batch(place, contract, drops, runtime.limits())
 
 
 def _without_known(batch: ReadBatch, catalog: Catalog) -> ReadBatch | None:

@@ -6,10 +6,8 @@ Put here: how Prefect runs our functions. Do not put here: what they do.
 from __future__ import annotations
 
 import threading
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from prefect import get_run_logger
@@ -19,6 +17,7 @@ from prefect.tasks import Task, exponential_backoff
 
 from flows import wiring
 from flows.embedded import embedded_settings
+from flows.poison import describe
 from flows.settings import load_settings
 from tasks.errors import IndelibleError
 
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
     from prefect.cache_policies import CachePolicy
 
     from tasks.catalog.catalog import Catalog
-
-
-_FRAMES: Final = 6
 
 
 class TaskPolicy(TypedDict):
@@ -77,10 +73,8 @@ def confined() -> Iterator[None]:
             get_run_logger().error("next: %s", error.next_step)
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not leave as it is
-        frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
-        way = ", ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
         raise IndelibleError(
-            f"unexpected {type(error).__name__}, by way of {way}",
+            describe(error),
             next_step="Run the same with `indelible` on the machine itself, and report it as a defect.",
         ) from None
 
