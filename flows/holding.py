@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -143,6 +143,18 @@ def covered(
         versions.update((facts["path"], facts["version_id"]) for facts in named)
         logs.update(proofs(shard).of(index))
     return versions | set(_versions(store, logs))
+
+
+def covers(catalog: Catalog, scope: Scope, objects: Collection[str]) -> bool:
+    """Whether a scope covers one of some objects that entries name, under a checkpoint or not."""
+    sizes = dict(
+        catalog.connection.execute("SELECT shard, max(entry) + 1 FROM entries GROUP BY shard").fetchall()
+    )
+    return any(
+        facts["path"] in objects
+        for *_, entry, files in _matching(catalog, scope, sizes, {})
+        for facts in sealed_objects({**entry, "files": files})
+    )
 
 
 def keep_up(runtime: Runtime, catalog: Catalog, sizes: Sizes, *, afresh: bool = False) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from flows.commitments import erased_lines, seal_destructions, shredded
 from flows.wiring import Runtime
 from tasks.errors import UsageError
-from tasks.subjects.backup import instant, write_backup
+from tasks.subjects.backup import instant, note_backup, write_backup
 from tasks.subjects.restore import Restored, restore_backup
 
 
@@ -46,6 +46,7 @@ def back_up(runtime: Runtime, path: Path, days: int | None = None) -> Backup:
     """
     created = runtime.store.now()
     expires = created + timedelta(days=days or runtime.settings.key_table.backup_days)
+    note_backup(runtime.key_table, created, expires)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with open(draft, "xb", opener=_private) as file:

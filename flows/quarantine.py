@@ -14,6 +14,8 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from flows import pipeline
@@ -22,7 +24,7 @@ from flows.shards import current_shard
 from flows.wiring import Runtime
 from tasks.batch import Drop
 from tasks.errors import NotFoundError
-from tasks.redact.quarantine import decrypt_raw
+from tasks.redact.quarantine import decrypt_lines
 from tasks.storage.protocol import ObjectInfo
 
 if TYPE_CHECKING:
@@ -58,7 +60,10 @@ class MemoryLanding:
 
 
 def open_items(catalog: Catalog, source: str | None = None) -> list[dict[str, Any]]:
-    """Quarantined lines that no replay has taken up, by entry and rule. The catalog must have its views."""
+    """Quarantined lines that no replay has taken up and that can be read, by entry and rule.
+
+    The catalog must have its views.
+    """
     rows = catalog.connection.execute(
         """
         WITH replayed AS (SELECT source, regexp_extract(key, '^replay/([0-9]+-[0-9]+-[0-9]+)', 1) AS target
@@ -66,6 +71,7 @@ def open_items(catalog: Catalog, source: str | None = None) -> list[dict[str, An
         SELECT s.source, s.shard, s.entry, b.sealed_at, b.held, rule,
                count(*) AS lines, count(DISTINCT s.key) AS drops
         FROM (SELECT a.*, d.index FROM set_aside a JOIN drops d USING (shard, entry, key)
+              ANTI JOIN erased_lines e ON e.drop_sha256 = d.sha256 AND e.line = a.line
               WHERE a.disposition = 'quarantined') s
         JOIN batches b USING (shard, entry), unnest(s.rules) AS r(rule)
         WHERE (? IS NULL OR s.source = ?)
@@ -80,21 +86,30 @@ def open_items(catalog: Catalog, source: str | None = None) -> list[dict[str, An
 
 
 def show(catalog: Catalog, entry: int, shard: int | None = None, limit: int = 50) -> list[dict[str, Any]]:
-    """Where the quarantined lines of an entry stand in their drops, and why they are there. No content."""
+    """Where the quarantined lines of an entry stand in their drops, and why they are there. No content.
+
+    `state` is `encrypted`, or `erased` where the line's key was destroyed.
+    """
     rows = catalog.connection.execute(
-        'SELECT source, shard, entry, key, line, "offset", length, rules FROM set_aside'
-        " WHERE disposition = 'quarantined' AND entry = ? AND (? IS NULL OR shard = ?)"
-        " ORDER BY shard, key, line LIMIT ?",
+        """
+        SELECT s.source, s.shard, s.entry, key, s.line, "offset", length, rules,
+               CASE WHEN e.line IS NULL THEN 'encrypted' ELSE 'erased' END
+        FROM set_aside s JOIN drops d USING (shard, entry, key)
+        LEFT JOIN erased_lines e ON e.drop_sha256 = d.sha256 AND e.line = s.line
+        WHERE disposition = 'quarantined' AND s.entry = ? AND (? IS NULL OR s.shard = ?)
+        ORDER BY s.shard, key, s.line LIMIT ?
+        """,
         [entry, shard, shard, limit],
     ).fetchall()
-    return [
-        dict(zip(("source", "shard", "entry", "key", "line", "offset", "length", "rules"), row, strict=True))
-        for row in rows
-    ]
+    names = ("source", "shard", "entry", "key", "line", "offset", "length", "rules", "state")
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def replay(
-    runtime: Runtime, source: str, entries: Sequence[int] | None = None
+    runtime: Runtime,
+    source: str,
+    entries: Sequence[int] | None = None,
+    progress: pipeline.Progress = lambda _: None,
 ) -> tuple[list[BatchReceipt], CheckpointReceipt]:
     """Send a source's open quarantined lines through the stages again, under the contract as it is now.
 
@@ -102,6 +117,7 @@ def replay(
         runtime: the deployment.
         source: whose quarantine.
         entries: only these log entries of the current shard; None for all that is open.
+        progress: is told what is left out, since nobody can read it any more.
     """
     current = current_shard(runtime)
     with runtime.catalog() as catalog:
@@ -112,32 +128,36 @@ def replay(
             if entries is not None and (shard != current or entry not in entries):
                 continue
             landing = MemoryLanding()
-            drops = _synthetic_drops(runtime, catalog, source, shard, entry, landing)
+            drops, erased = _synthetic_drops(runtime, catalog, source, shard, entry, landing)
+            if erased:
+                progress(f"entry {shard}-{entry}: {erased:,} erased lines are left out")
             receipts += pipeline.deliver_batch(runtime, source, drops, catalog, landing=landing)
         return receipts, pipeline.publish(runtime, catalog)
 
 
 def _synthetic_drops(
     runtime: Runtime, catalog: Catalog, source: str, shard: int, entry: int, landing: MemoryLanding
-) -> list[Drop]:
+) -> tuple[list[Drop], int]:
+    """What can be read of an entry's quarantined lines, as drops, and how many lines are erased."""
     digests = dict(
         catalog.connection.execute(
             "SELECT index, sha256 FROM drops WHERE shard = ? AND entry = ?", [shard, entry]
         ).fetchall()
     )
-    rows = catalog.quarantined_raw(shard, entry)
     sealed_us = int(datetime.fromisoformat(catalog.sealed_at(shard, entry)).timestamp() * 1e6)
-    lines: dict[int, list[bytes]] = {}
-    drops = []
-    for index, line, raw in rows:
-        data = decrypt_raw(raw, digests[index], line, runtime.keyring)
-        # A drop held whole, or a record that spans lines of its document, cannot be one line of many.
-        if data.startswith(_GZIP) or b"\n" in data:
-            drops.append(landing.add(source, f"{PREFIX}{shard}-{entry}-{index}/{line}", data, sealed_us))
-        else:
-            lines.setdefault(index, []).append(data)
-    for index, held in lines.items():
-        drops.append(
-            landing.add(source, f"{PREFIX}{shard}-{entry}-{index}", b"\n".join(held) + b"\n", sealed_us)
-        )
-    return sorted(drops, key=lambda drop: drop.key)
+    drops, erased = [], 0
+    for index, rows in groupby(catalog.quarantined_raw(shard, entry), key=itemgetter(0)):
+        texts = {line: raw for _, line, raw in rows}
+        together: list[bytes] = []
+        for line, data in decrypt_lines(texts, digests[index], runtime.keyring).items():
+            # A drop held whole, or a record that spans lines of its document, cannot be one line of many.
+            if data is None:
+                erased += 1
+            elif data.startswith(_GZIP) or b"\n" in data:
+                drops.append(landing.add(source, f"{PREFIX}{shard}-{entry}-{index}/{line}", data, sealed_us))
+            else:
+                together.append(data)
+        if together:
+            lines = b"\n".join(together) + b"\n"
+            drops.append(landing.add(source, f"{PREFIX}{shard}-{entry}-{index}", lines, sealed_us))
+    return sorted(drops, key=lambda drop: drop.key), erased

@@ -57,7 +57,11 @@ def show(
     if as_json:
         print_json(items)
         return
-    _print(items, ("key", "line", "offset", "length", "rules"), f"entry {entry} has no quarantined lines")
+    _print(
+        items,
+        ("key", "line", "offset", "length", "rules", "state"),
+        f"entry {entry} has no quarantined lines",
+    )
     if items:
         next_step(
             f"correct the contract or the sender, then: indelible quarantine replay {items[0]['source']}"
@@ -76,11 +80,15 @@ def replay(
 ) -> None:
     """Send quarantined lines through the stages again, under the contract as it is now."""
     runtime = runtime_with(store=store, endpoint=endpoint)
+    left_out: list[str] = []
     with working(as_json, f"replaying the quarantine of {source}"):
-        receipts, checkpoint = quarantine.replay(runtime, source, entry or None)
+        receipts, checkpoint = quarantine.replay(runtime, source, entry or None, left_out.append)
     if as_json:
-        print_json({"batches": [r.as_json() for r in receipts], "checkpoint": checkpoint.as_json()})
+        batches = [r.as_json() for r in receipts]
+        print_json({"batches": batches, "checkpoint": checkpoint.as_json(), "left_out": left_out})
     else:
+        for line in left_out:
+            out.print(line)
         print_receipts(receipts, checkpoint)
         next_step("indelible verify")
 

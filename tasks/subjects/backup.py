@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, Final
 
-from sqlalchemy import Connection, Row, Table, select
+from sqlalchemy import Connection, Row, Table, insert, select
 
 from tasks.errors import KeyUnavailableError, UsageError, VerificationError
 from tasks.evidence.canonical import canonical_json, parse_canonical
 from tasks.subjects.frames import MAX_FRAME_BYTES, read_frames, write_frames
-from tasks.subjects.schema import BATCHES, LINES, METADATA, MONTHS, PLACES, SUBJECTS, UNSEALED
+from tasks.subjects.schema import BACKUPS, BATCHES, LINES, METADATA, MONTHS, PLACES, SUBJECTS, UNSEALED
 from tasks.subjects.table import CHUNK, KeyTable
 from tasks.subjects.wrapping import row_name
 
@@ -125,6 +125,20 @@ def read_backup(
         raise KeyUnavailableError(
             "the backup was changed or is cut off", next_step="Restore another copy of it."
         ) from None
+
+
+def note_backup(table: KeyTable, created: datetime, expires: datetime) -> None:
+    """Remember that a backup was written: who is told that a key is gone must be told of this copy, too."""
+    times = {"created_at": instant(created), "expires_at": instant(expires)}
+    with table.database.writing() as connection:
+        connection.execute(insert(BACKUPS).values(times))
+
+
+def living_backups(table: KeyTable, now: datetime) -> list[tuple[str, str]]:
+    """When each backup was written and when it expires, of those that may still be restored."""
+    query = select(BACKUPS.c.created_at, BACKUPS.c.expires_at).where(BACKUPS.c.expires_at > instant(now))
+    with table.database.reading() as connection:
+        return [(row.created_at, row.expires_at) for row in connection.execute(query.order_by(BACKUPS.c.id))]
 
 
 def instant(moment: datetime) -> str:

@@ -97,3 +97,24 @@ UNSEALED: Final = Table(
     Column("approver", String, nullable=False),
     Column("reason", String, nullable=False),
 )
+
+# Requests to be forgotten that are open; see `requests`.
+REQUESTS: Final = Table(
+    "erasure_requests",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("subjects", LargeBinary, nullable=False),
+    Column("requested_by", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("created_at", String, nullable=False),
+    Column("plan", LargeBinary),
+)
+
+# Backups that were written: until they expire, keys that were destroyed since live on in them.
+BACKUPS: Final = Table(
+    "backups",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("created_at", String, nullable=False),
+    Column("expires_at", String, nullable=False),
+)
