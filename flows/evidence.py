@@ -45,6 +45,7 @@ _PREFIXES = (
     paths.LEDGER_PREFIX,
     paths.LISTS_PREFIX,
     paths.LOG_PREFIX,
+    paths.POLICIES_PREFIX,
     paths.QUARANTINE_PREFIX,
     paths.REDACTION_PREFIX,
 )

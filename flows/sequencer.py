@@ -246,6 +246,14 @@ def _check_contract(runtime: Runtime, manifest: Manifest) -> None:
             f"the worker judged {contract.source} by another contract than the sequencer has",
             next_step="Give worker and sequencer the same contracts.",
         )
+    asked, policy = body["rego"], contract.policy
+    theirs = asked and (asked["sha256"], asked["tenant"], asked["purpose"])
+    if theirs != (policy and (policy.sha256, policy.tenant, policy.purpose)):
+        raise ManifestRefusedError(
+            "manifest-contract",
+            f"the worker treated {contract.source} by another policy than the sequencer has",
+            next_step="Give worker and sequencer the same [policy].",
+        )
     needed = solve(terms(runtime, contract), "data").until(_moment(body["sealed_at"]))
     if _moment(body["retain_until"]) < needed:
         raise ManifestRefusedError("manifest-retention", f"it keeps {contract.source} for too short a time")

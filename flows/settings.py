@@ -29,6 +29,8 @@ from tasks.errors import UsageError, VerificationError
 from tasks.evidence.note import CosignatureVerifier
 from tasks.retention import LOG_MARGIN_DAYS
 
+_WORDS = r"^[^\x00-\x1f]{1,200}$"
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -126,6 +128,14 @@ class KeyTableSettings(_Section):
         description="of the transit key, or alias or ARN of the AWS KMS key",
     )
     backup_days: int = Field(default=30, ge=1, le=365, description="until a backup must not be restored")
+
+
+class PolicySettings(_Section):
+    """A Rego policy that may tighten the treatments of contracts; needs the extra `rego`."""
+
+    file: Path | None = Field(default=None, description="rule `treatment` of package indelible.redaction")
+    tenant: str = Field(default="default", pattern=_WORDS, description="`input.tenant`")
+    purpose: str = Field(default="audit", pattern=_WORDS, description="`input.purpose`")
 
 
 class RetentionSettings(_Section):
@@ -320,6 +330,7 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     keys: KeySettings = KeySettings()
     key_table: KeyTableSettings = KeyTableSettings()
+    policy: PolicySettings = PolicySettings()
     retention: RetentionSettings = RetentionSettings()
     schedules: ScheduleSettings = ScheduleSettings()
     recovery: RecoverySettings = RecoverySettings()

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tasks.catalog.session import Session
     from tasks.contracts.model import Contract
     from tasks.evidence.note import NoteSigner
+    from tasks.rego import Policy
     from tasks.subjects import KeyEncryptionKey, KeyTable
 
 
@@ -61,12 +62,28 @@ class Runtime:
         return _open(uri, self.settings.landing, must_exist=True)
 
     def contract(self, source: str) -> Contract:
-        """The contract of a source; loaded once, so a run is judged by one contract to its end."""
+        """The contract of a source as the policy leaves it; loaded once: a run is judged by one to its end."""
         from tasks.contracts.load import load_contract
 
         if source not in self._loaded:
-            self._loaded[source] = load_contract(source, self.settings.contracts)
+            self._loaded[source] = self._tightened(load_contract(source, self.settings.contracts))
         return self._loaded[source]
+
+    def _tightened(self, contract: Contract) -> Contract:
+        if self.policy is None:
+            return contract
+        from tasks.rego import tighten
+
+        return tighten(contract, self.policy, self.settings.policy.tenant, self.settings.policy.purpose)
+
+    @cached_property
+    def policy(self) -> Policy | None:
+        """The Rego policy of the settings; compiled once."""
+        if self.settings.policy.file is None:
+            return None
+        from tasks.rego import load_policy
+
+        return load_policy(self.settings.policy.file)
 
     def contracts(self) -> list[Contract]:
         """All contracts."""

@@ -101,6 +101,23 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class AppliedPolicy:
+    """The Rego policy that decided treatments besides the contract, and what it was asked with each field.
+
+    Attributes:
+        document: its bytes; sealed beside the data that was redacted by it.
+        sha256: hex digest of `document`.
+        tenant: whose deployment this is.
+        purpose: what the records are sealed for.
+    """
+
+    document: bytes
+    sha256: str
+    tenant: str
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True)
 class Contract:
     """One source's contract.
 
@@ -124,6 +141,7 @@ class Contract:
         retention_max_days: days after which privacy law wants the records gone; None: no maximum.
         rhythm: how often, how late and how steadily the source delivers; None: nothing is expected of it.
         processing: what it states for the record of processing activities.
+        policy: what tightened the treatments of `fields`; None: they are those of `document`.
     """
 
     source: str
@@ -147,6 +165,7 @@ class Contract:
     retention_max_days: int | None = None
     rhythm: Rhythm | None = None
     processing: Processing = dataclasses.field(default_factory=Processing)
+    policy: AppliedPolicy | None = None
 
     @property
     def personal_columns(self) -> tuple[str, ...]:

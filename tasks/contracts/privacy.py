@@ -20,7 +20,7 @@ PERSONAL: Final = frozenset({"personal", "pii"})
 REVERSIBLE: Final = "a plain hash of personal data is reversible; use pseudonym or encrypt"
 DOMAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 KEYED: Final = ("pseudonym", "encrypt", "prefix_pseudonym")
-_OF_PERSONS: Final = ("pseudonym", "encrypt")
+OF_PERSONS: Final = ("pseudonym", "encrypt")
 _TREATABLE: Final[Mapping[str, frozenset[FieldType]]] = {
     "truncate_ip": frozenset({"string"}),
     "prefix_pseudonym": frozenset({"string"}),
@@ -52,6 +52,12 @@ def treatment(custom: Properties) -> Treatment:
         custom.fault("treatment", f"`{value}`: {REVERSIBLE}")
         return "pseudonym"
     return cast(Treatment, custom.choice("treatment", get_args(Treatment), "keep"))
+
+
+def fits(treatment: Treatment, kind: FieldType) -> bool:
+    """Whether a treatment can be applied to values of a type."""
+    allowed = _TREATABLE.get(treatment)
+    return allowed is None or kind in allowed
 
 
 def key_scope(custom: Properties) -> KeyScope:
@@ -90,15 +96,14 @@ def check_field(
 
 
 def _check_treatment(field: Field, custom: Properties) -> None:
-    fit = _TREATABLE.get(field.treatment)
-    if fit is not None and field.type not in fit:
+    if not fits(field.treatment, field.type):
         custom.fault("treatment", f"`{field.treatment}` cannot be applied to {field.type}")
     if (field.treatment in KEYED) != bool(field.domain):
         custom.fault("domain", f"is needed by {', '.join(KEYED)}, and by nothing else")
     if field.domain and not DOMAIN.fullmatch(field.domain):
         custom.fault("domain", f"must match {DOMAIN.pattern}")
-    if field.key_scope == "subject" and field.treatment not in _OF_PERSONS:
-        custom.fault("keyScope", f"subject belongs to {' and '.join(_OF_PERSONS)}")
+    if field.key_scope == "subject" and field.treatment not in OF_PERSONS:
+        custom.fault("keyScope", f"subject belongs to {' and '.join(OF_PERSONS)}")
 
 
 def _check_hashes(field: Field, prop: Mapping[str, Any], path: Path, defects: Defects) -> None:

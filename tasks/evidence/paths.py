@@ -18,6 +18,7 @@ LEDGER_PREFIX: Final = "ledger/"
 GATE_PREFIX: Final = "gate/"
 REDACTION_PREFIX: Final = "redaction/"
 CONTRACTS_PREFIX: Final = "contracts/"
+POLICIES_PREFIX: Final = "policies/"
 LISTS_PREFIX: Final = "lists/"
 CUSTODY_PREFIX: Final = "custody/"
 CATALOG_PREFIX: Final = "catalog/"
@@ -157,6 +158,11 @@ def redaction(source: str, sha256: str) -> str:
 def contract(source: str, sha256: str) -> str:
     """A contract as it was applied."""
     return f"{CONTRACTS_PREFIX}{source}/{sha256}.yaml"
+
+
+def treatment_policy(sha256: str) -> str:
+    """A Rego policy that decided treatments."""
+    return f"{POLICIES_PREFIX}{sha256}.rego"
 
 
 def object_list(sha256: str) -> str:

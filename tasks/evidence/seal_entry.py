@@ -73,6 +73,17 @@ class RedactionRef(TypedDict):
     version_id: str
 
 
+class RegoRef(TypedDict):
+    """The Rego policy that tightened the contract's treatments, and what it was asked with each field."""
+
+    bytes: Count
+    path: str
+    purpose: Text
+    sha256: Digest
+    tenant: Text
+    version_id: str
+
+
 class SideFile(TypedDict):
     """A Parquet file beside the records: lines set aside, or encrypted identities."""
 
@@ -111,6 +122,7 @@ class SealEntry(TypedDict):
     previous: Previous | None
     quarantine: list[SideFile]
     redaction: RedactionRef
+    rego: RegoRef | None
     retain_until: Instant
     sealed_at: Instant
     software: Text
@@ -122,7 +134,9 @@ class SealEntry(TypedDict):
 
 def sealed_objects(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """What a seal entry, or the body of one, says of each object that it names."""
-    single = (entry["ledger"], entry["gate"], entry["redaction"], entry["contract"])
+    single = [entry["ledger"], entry["gate"], entry["redaction"], entry["contract"]]
+    if entry["rego"] is not None:
+        single.append(entry["rego"])
     return [*entry["files"], *entry["quarantine"], *entry["identities"], *single]
 
 
@@ -148,6 +162,7 @@ def _check_paths(entry: SealEntry) -> None:
         (entry["contract"]["path"], paths.contract(source, entry["contract"]["sha256"])),
         (entry["gate"]["path"], paths.gate(source, entry["gate"]["sha256"])),
         (entry["redaction"]["path"], paths.redaction(source, entry["redaction"]["sha256"])),
+        *((policy["path"], paths.treatment_policy(policy["sha256"])) for policy in [entry["rego"]] if policy),
         (entry["ledger"]["path"], paths.ledger(source, entry["ledger"]["sha256"])),
         *((f["path"], paths.data_file(source, f["event_date"], f["sha256"])) for f in entry["files"]),
         *((f["path"], paths.quarantine_file(source, f["sha256"])) for f in entry["quarantine"]),

@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from tasks.batch import DROP, LINE, TIME, LedgerDrop, RedactedBatch, RowSubjects
-from tasks.contracts.model import Contract
+from tasks.contracts.model import AppliedPolicy, Contract
 from tasks.evidence import merkle, paths
 from tasks.evidence.canonical import canonical_json
 from tasks.evidence.rows import PersonalGroup, salts
@@ -53,6 +53,7 @@ class BatchObjects:
     gate: PlannedObject
     redaction: PlannedObject
     contract: PlannedObject
+    rego: PlannedObject | None
     personal: tuple[str, ...]
     places: Places
     sums: Mapping[str, int]
@@ -67,6 +68,7 @@ class BatchObjects:
             self.gate,
             self.redaction,
             self.contract,
+            *([self.rego] if self.rego else []),
         )
 
 
@@ -105,10 +107,31 @@ def build_objects(batch: RedactedBatch, contract: Contract, salt_key: bytes) -> 
         contract.document,
         {"sha256": contract.sha256, "version": contract.version},
     )
-    sums = _sums(batch.drops)
     return BatchObjects(
-        tuple(files), quarantine, identities, ledger, gate, redaction, document, personal, places, sums
+        files=tuple(files),
+        quarantine=quarantine,
+        identities=identities,
+        ledger=ledger,
+        gate=gate,
+        redaction=redaction,
+        contract=document,
+        rego=_rego(contract.policy),
+        personal=personal,
+        places=places,
+        sums=_sums(batch.drops),
     )
+
+
+def _rego(policy: AppliedPolicy | None) -> PlannedObject | None:
+    if policy is None:
+        return None
+    facts = {
+        "bytes": len(policy.document),
+        "purpose": policy.purpose,
+        "sha256": policy.sha256,
+        "tenant": policy.tenant,
+    }
+    return PlannedObject(paths.treatment_policy(policy.sha256), policy.document, facts)
 
 
 class _Seeds:
@@ -116,7 +139,14 @@ class _Seeds:
 
     def __init__(self, key: bytes, batch: RedactedBatch, contract: Contract) -> None:
         context = hashlib.sha256()
-        for part in (contract.source, contract.sha256, *(d.sha256 + d.drop.key for d in batch.drops)):
+        # What is redacted otherwise has other salts.
+        policy = [contract.policy.sha256] if contract.policy else []
+        for part in (
+            contract.source,
+            contract.sha256,
+            *policy,
+            *(d.sha256 + d.drop.key for d in batch.drops),
+        ):
             context.update(part.encode() + b"\x00")
         # Which lines were accepted decides which row gets which salt, so it is part of the seed.
         for frame in (batch.frame, batch.set_aside):

@@ -240,6 +240,7 @@ def _entry(
         "personal": list(objects.personal),
         "quarantine": [named(p) for p in objects.quarantine],
         "redaction": named(objects.redaction),
+        "rego": named(objects.rego) if objects.rego else None,
         "retain_until": _rfc3339(retain_until),
         "sealed_at": _rfc3339(sealed_at),
         "software": software,

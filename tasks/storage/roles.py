@@ -24,6 +24,7 @@ DELIVERED: Final = (
     paths.GATE_PREFIX,
     paths.REDACTION_PREFIX,
     paths.CONTRACTS_PREFIX,
+    paths.POLICIES_PREFIX,
 )
 # What the catalog is built from, and the catalog.
 PUBLISHED: Final = (

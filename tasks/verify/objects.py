@@ -35,6 +35,8 @@ def check_objects(tree: Tree, entry: SealEntry, *, rows: bool, hasher: RowHasher
     """
     _check_sums(tree, entry)
     tree.sealed_once(entry["contract"])
+    if entry["rego"] is not None:
+        tree.sealed_once(entry["rego"])
     tree.sealed_once(entry["gate"])
     check_redaction(tree, entry)
     for facts in entry["identities"]:

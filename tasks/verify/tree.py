@@ -39,6 +39,7 @@ _SEALED = (
     paths.GATE_PREFIX,
     paths.REDACTION_PREFIX,
     paths.CONTRACTS_PREFIX,
+    paths.POLICIES_PREFIX,
     paths.LISTS_PREFIX,
     paths.CUSTODY_PREFIX,
 )

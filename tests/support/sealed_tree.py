@@ -121,6 +121,7 @@ class Batch:
     drops: list[dict[str, Any]]
     seed: bytes
     identities: list[Row] = field(default_factory=list)
+    rego: bytes | None = None
 
 
 def example_batch(source: str, number: int, drops: int = 2, lines: int = 9) -> Batch:
@@ -261,6 +262,7 @@ class SealedTree:
                 canonical_json(redaction_report(source, sum(drop["accepted"] for drop in batch.drops))),
                 lambda s: paths.redaction(source, s),
             ),
+            "rego": self._rego(batch.rego),
             "retain_until": "2033-11-24T00:00:00Z",
             "sealed_at": SEALED_AT,
             "software": "test/1",
@@ -274,6 +276,11 @@ class SealedTree:
         }
         self.entries.append(entry)
         return entry
+
+    def _rego(self, policy: bytes | None) -> dict[str, Any] | None:
+        if policy is None:
+            return None
+        return {"purpose": "audit", "tenant": "test", **self.put(policy, paths.treatment_policy)}
 
     def put(self, data: bytes, path: Callable[[str], str]) -> dict[str, Any]:
         """Store an object under its content address."""

@@ -40,6 +40,7 @@ BODY: dict[str, Any] = {
     "personal": [],
     "quarantine": [],
     "redaction": {"bytes": 2, "path": f"redaction/source=app/{SHA}.json", "sha256": SHA, "version_id": "v"},
+    "rego": None,
     "retain_until": "2033-11-24T00:00:00Z",
     "sealed_at": "2026-11-24T10:00:00Z",
     "software": "indelible/0.1.0",
