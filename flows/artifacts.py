@@ -11,9 +11,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from prefect import runtime as prefect_runtime
 from prefect.artifacts import create_markdown_artifact
 
-from flows.receipts import BatchReceipt, CheckpointReceipt
+from flows.receipts import BatchReceipt, CheckpointReceipt, StartedRun
 from tasks.storage import ObjectStore
 from tasks.verify.report import Report, Verdict
 
@@ -27,7 +28,17 @@ _SUMS: Final = ("lines", "accepted", "quarantined", "duplicate", "blank")
 def publish(key: str, markdown: str, description: str) -> None:
     """Attach a text to the run that is under way. Runs of one key make up a history in the UI."""
     name = re.sub(r"[^a-z0-9]+", "-", key.lower()).strip("-")
-    create_markdown_artifact(markdown, key=name, description=description)
+    create_markdown_artifact(f"{markdown.rstrip()}\n\n{_links(name)}\n", key=name, description=description)
+
+
+def _links(key: str) -> str:
+    """Where to go on from a receipt: pages of the same server."""
+    run, deployment = prefect_runtime.flow_run, prefect_runtime.deployment
+    pages = [(f"Run {run.name}", f"/runs/flow-run/{run.id}")] if run.id else []
+    pages += [("Deployment", f"/deployments/deployment/{deployment.id}")] if deployment.id else []
+    pages.append(("Receipts before this one", f"/artifacts/key/{key}"))
+    pages += [("Last verification", "/artifacts/key/verify")] if key != "verify" else []
+    return "---\n\n" + " · ".join(f"[{_inline(text)}]({path})" for text, path in pages)
 
 
 def sentence(receipt: BatchReceipt) -> str:
@@ -63,13 +74,13 @@ def delivery(
         parts += ["## What came, and what became of it", _sums(receipts)]
         parts += _held(receipts) + _quarantine(receipts) + _findings(receipts)
         parts += ["## Log entries", _entries(receipts)]
-    parts += ["## What proves it", _proof(checkpoint, store)]
+    parts += ["## What proves it", _proof(checkpoint, store), _commands(receipts)]
     return "\n\n".join(parts) + "\n"
 
 
-def backfill(source: str, reason: str, runs: Sequence[tuple[str, str]]) -> str:
-    """What a backfill started: a run a day, by day and run name."""
-    rows = ((day, f"`{name}`") for day, name in runs[:MAX_ROWS])
+def backfill(source: str, reason: str, runs: Sequence[tuple[str, StartedRun]]) -> str:
+    """What a backfill started: a run a day, with links to them."""
+    rows = ((day, f"[{_inline(run.name)}](/runs/flow-run/{run.id})") for day, run in runs[:MAX_ROWS])
     parts = [
         f"# {source}: {count(len(runs), 'day')} asked for",
         f"Reason given: {_inline(reason)}",
@@ -77,7 +88,11 @@ def backfill(source: str, reason: str, runs: Sequence[tuple[str, str]]) -> str:
     ]
     if len(runs) > MAX_ROWS:
         parts.append(f"and {len(runs) - MAX_ROWS:,} more.")
-    parts.append("Asking again for the same days and reason starts nothing twice. Each run leaves a receipt.")
+    parts.append(
+        "The days are delivered one after another, after everything that is scheduled:"
+        f" [how far they are](/runs?tag=backfill). Each leaves [a receipt](/artifacts/key/deliver-{source})."
+        " Asking again for the same days and reason starts nothing twice."
+    )
     return "\n\n".join(parts) + "\n"
 
 
@@ -155,7 +170,8 @@ def _quarantine(receipts: Sequence[BatchReceipt]) -> list[str]:
     if not rules:
         return []
     rows = ((f"`{rule}`", f"{count:,}") for rule, count in rules.most_common(MAX_ROWS))
-    note = "A line that breaks several rules counts under each."
+    first = next(receipt.entry for receipt in receipts if receipt.rules)
+    note = f"A line that breaks several rules counts under each. See them: `indelible quarantine show {first}`"
     return ["## Set aside, by rule", _table(("rule", "lines"), rows, right=1), note]
 
 
@@ -192,7 +208,18 @@ def _proof(checkpoint: CheckpointReceipt, store: ObjectStore) -> str:
         *_confirmed(checkpoint),
         ("store", f"`{store.uri}` {'(WORM)' if store.worm else '(**not WORM**)'}"),
     ]
-    return _table(("checkpoint", ""), rows) + "\n\nCheck it yourself:\n\n```\nindelible verify\n```"
+    return _table(("checkpoint", ""), rows)
+
+
+def _commands(receipts: Sequence[BatchReceipt]) -> str:
+    """How a person checks the receipt, and proves one record of it to somebody else."""
+    lines = ["indelible verify"]
+    proven = next((receipt for receipt in receipts if receipt.accepted and not receipt.held), None)
+    if proven is not None:
+        where = f"shard = {proven.shard} AND entry = {proven.entry}"
+        lines += ['indelible query "SELECT record_id FROM access_events', f'    WHERE {where} LIMIT 1"']
+        lines.append("indelible prove RECORD_ID -o record.proof")
+    return "Check it yourself, and prove a record to others:\n\n```\n" + "\n".join(lines) + "\n```"
 
 
 def _confirmed(checkpoint: CheckpointReceipt) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,7 @@ from prefect.states import Completed
 
 from flows import artifacts
 from flows.forms import Day, Reason, Source
+from flows.receipts import StartedRun
 from flows.work import POLICY, confined
 from tasks.errors import UsageError
 
@@ -68,8 +69,8 @@ def days(since: date, until: date) -> Iterator[date]:
 
 @task(name="start day", task_run_name="start-{source}-{day}", **POLICY)
 @confined()
-def start_day(source: str, day: date, reason: str) -> str:
-    """Ask for one day; returns the name of its run."""
+def start_day(source: str, day: date, reason: str) -> StartedRun:
+    """Ask for one day."""
     asked, after = hashlib.sha256(reason.encode()).hexdigest()[:16], day + timedelta(days=1)
     run: FlowRun = run_deployment(  # type: ignore[assignment]  # a coroutine in async code only
         f"deliver/{source}",
@@ -81,4 +82,4 @@ def start_day(source: str, day: date, reason: str) -> str:
         timeout=0,
         as_subflow=False,
     )
-    return run.name
+    return StartedRun(run.name, str(run.id))

@@ -85,3 +85,15 @@ class CheckpointReceipt:
     def as_json(self) -> dict[str, Any]:
         """As JSON values."""
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class StartedRun:
+    """A run that another run asked for.
+
+    Attributes:
+        id: of Prefect's, for links.
+    """
+
+    name: str
+    id: str
