@@ -90,7 +90,7 @@ class Policy:
         self._interpreter.strict_built_in_errors = True
         self._answers: dict[Question, object] = {}
         self._bundle = self._compile()
-        self._check_builtins()
+        self._check_plan()
 
     def answer(self, question: Question) -> object:
         """What the policy says: any JSON value, or None when it says nothing. Asked once, then remembered.
@@ -118,21 +118,29 @@ class Policy:
             text = self.document.decode("utf-8")
         if _PACKAGE_LINE.search(text) is None:
             raise self._refusal(f"has no line `package {PACKAGE}`")
-        with self._refusing(f"does not compile, or has no rule `{RULE}`"):
+        with self._refusing("does not compile"):
             self._interpreter.add_module("policy.rego", text)
             bundle = self._interpreter.build(None, [_ENTRYPOINT])
             if not bundle.ok():
                 raise ValueError
         return bundle
 
-    def _check_builtins(self) -> None:
-        """The compiler's own list of what the plan calls: no text needs to be searched for names."""
+    def _check_plan(self) -> None:
+        """Walk the compiled plan: what it calls is a function of the policy or a builtin of the list.
+
+        The plan's own list of builtins leaves out those that this build does not have.
+        """
         with TemporaryDirectory(prefix="indelible-rego-") as directory:
             target = Path(directory) / "bundle"
             self._interpreter.save_bundle(str(target), self._bundle)
             plan = json.loads((target / "plan.json").read_bytes())
-        called = {builtin["name"] for builtin in plan["static"].get("builtin_funcs") or []}
-        if refused := sorted(name for name in called if not self._has(name)):
+        own = {function["name"] for function in plan["funcs"]["funcs"]}
+        if f"g0.data.{PACKAGE}.{RULE}" not in own:
+            raise self._refusal(f"has no rule `{RULE}`")
+        called = {builtin["name"] for builtin in plan["static"].get("builtin_funcs") or []} | set(
+            _calls(plan)
+        )
+        if refused := sorted(name for name in called - own if not self._has(name)):
             raise self._refusal(f"calls {', '.join(refused)}; allowed are: {', '.join(sorted(BUILTINS))}")
 
     def _has(self, name: str) -> bool:
@@ -150,6 +158,20 @@ class Policy:
             f"the policy {self.name} {reason}",
             next_step="Correct it; infra/docs/privacy.md says what a policy may do.",
         )
+
+
+def _calls(node: Any) -> Iterator[str]:
+    """Names of all functions that a part of a plan calls; of calls by a computed name, the kind of statement."""
+    if isinstance(node, list):
+        for item in node:
+            yield from _calls(item)
+    elif isinstance(node, dict):
+        if node.get("type") == "CallStmt":
+            yield node["stmt"]["func"]
+        elif node.get("type") == "CallDynamicStmt":
+            yield "a function by a computed name"
+        for item in node.values():
+            yield from _calls(item)
 
 
 def load_policy(path: Path) -> Policy:
