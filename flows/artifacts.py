@@ -15,6 +15,8 @@ from prefect import runtime as prefect_runtime
 from prefect.artifacts import create_markdown_artifact
 
 from flows.receipts import BatchReceipt, CheckpointReceipt, StartedRun
+from tasks.audit.confidence import in_words
+from tasks.evidence.audit_entry import FAILING
 from tasks.storage import ObjectStore
 from tasks.verify.report import Report, Verdict
 
@@ -116,6 +118,27 @@ def verification(report: Report) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def audit(entry: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], page: str) -> str:
+    """What an audit looked at, what it found, and what to do."""
+    marks = {"holds": "holds", "fails": "**does not hold**", "not-measured": "not measured"}
+    checks = [(marks[x["state"]], x["name"], _inline(x["sentence"])) for x in lines if x["type"] == "check"]
+    parts = [
+        f"# {'The evidence holds' if entry['holds'] else 'The evidence does not hold'}",
+        _inline(in_words(entry["sample"])),
+        _table(("result", "check", "what was looked at"), checks),
+    ]
+    found = sorted((x for x in lines if x["type"] == "finding"), key=lambda x: x["verdict"] not in FAILING)
+    if found:
+        # Objects are not named: a drop's name is its sender's, and this text lies in Prefect's database.
+        rows = [
+            (x["verdict"], f"`{x['code']}`", f"{x['count']:,}", _inline(x["next_step"]))
+            for x in found[:MAX_ROWS]
+        ]
+        parts += ["## Findings", _table(("verdict", "code", "times", "next step"), rows)]
+    parts.append(f"The report names the objects: `{page}`")
+    return "\n\n".join(parts) + "\n"
+
+
 def bundle(summary: Mapping[str, Any]) -> str:
     """Where an evidence bundle lies and how an auditor checks it."""
     rows = [
@@ -171,7 +194,9 @@ def _quarantine(receipts: Sequence[BatchReceipt]) -> list[str]:
         return []
     rows = ((f"`{rule}`", f"{count:,}") for rule, count in rules.most_common(MAX_ROWS))
     first = next(receipt.entry for receipt in receipts if receipt.rules)
-    note = f"A line that breaks several rules counts under each. See them: `indelible quarantine show {first}`"
+    note = (
+        f"A line that breaks several rules counts under each. See them: `indelible quarantine show {first}`"
+    )
     return ["## Set aside, by rule", _table(("rule", "lines"), rows, right=1), note]
 
 

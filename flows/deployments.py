@@ -111,6 +111,16 @@ def declare(
             schedules=(Schedule("verify", schedules.verify),),
         ),
         Deployment(
+            name="audit-integrity",
+            entrypoint="flows.auditing.audit_integrity",
+            description="Audit what is due, a random sample and what surrounds the log; once a month, everything.",
+            tags=(WATCHED, "audit"),
+            schedules=(
+                Schedule("audit-sample", schedules.audit),
+                Schedule("audit-whole", schedules.audit_whole, {"whole": True}),
+            ),
+        ),
+        Deployment(
             name="export-evidence",
             entrypoint="flows.exporting.export_evidence",
             description="Write an evidence bundle of the month before, or of the days that are asked for.",
