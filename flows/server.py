@@ -23,6 +23,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from flows import logs
 from flows.deployments import POOL
 from flows.processes import Background
 from flows.settings import Settings
@@ -99,6 +100,7 @@ class LocalPrefect:
             # By default, any page that a browser shows may use the API.
             "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": self.url,
             "INDELIBLE_STATE": str(self.settings.state.resolve()),
+            "PREFECT_LOGGING_SETTINGS_PATH": str(logs.PREFECT_CONFIG),
             "PYTHONUNBUFFERED": "1",
         }
         return inherited | _QUIET | ours

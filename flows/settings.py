@@ -312,6 +312,23 @@ class MetricsSettings(_Section):
     )
 
 
+class OfficerSettings(_Section):
+    """An officer who may agree to re-identification: public keys, as `indelible subject reidentify enrol` shows."""
+
+    sign_key: str = Field(pattern=r"^[0-9a-f]{64}$", description="Ed25519, in hex")
+    open_key: str = Field(pattern=r"^[0-9a-f]{64}$", description="X25519, in hex")
+
+
+class LogOutputSettings(_Section):
+    """Where log lines go. Receipts and reports are no log lines."""
+
+    format: Literal["auto", "json", "console"] = Field(
+        default="auto", description="on standard error; auto: console on a terminal, else JSON"
+    )
+    file: Path | None = Field(default=None, description="append JSON lines here instead")
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
 class Settings(BaseSettings):
     """All settings of a deployment."""
 
@@ -342,6 +359,10 @@ class Settings(BaseSettings):
     witness: WitnessSettings = WitnessSettings()
     timestamps: TimestampSettings = TimestampSettings()
     metrics: MetricsSettings = MetricsSettings()
+    logs: LogOutputSettings = LogOutputSettings()
+    officers: dict[Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")], OfficerSettings] = Field(
+        default_factory=dict
+    )
     audit: AuditSettings = AuditSettings()
 
     @classmethod
