@@ -50,7 +50,7 @@ COMMANDS = {
     ),
     "subject": (
         "subject:app",
-        "Give a person what is stored of them; each act is sealed in the log.",
+        "Give a person what is stored of them, or forget the person; each act is sealed in the log.",
     ),
     "key": (
         "key:app",

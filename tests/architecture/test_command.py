@@ -31,12 +31,12 @@ GROUPS = {
         "rotate",
     },
     "metrics": {"print", "push", "serve"},
-    "quarantine": {"list", "replay", "show"},
+    "quarantine": {"discard", "list", "replay", "show"},
     "redaction": {"canary", "check"},
     "retention": {"extend", "plan"},
     "sequencer": {"key", "run"},
     "store": {"probe"},
-    "subject": {"export"},
+    "subject": {"erase", "export"},
     "witness": {"evidence", "key", "serve"},
 }
 NAMES = {

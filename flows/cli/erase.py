@@ -1,0 +1,135 @@
+"""`indelible subject erase request|approve|list`: a person asks to be forgotten."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.table import Table
+
+from flows import erasure
+from flows.cli.common import AsJson, Endpoint, Store, next_step, out, print_json, runtime_with, working
+from flows.cli.hold import Approver, RequestedBy
+from flows.cli.subject_access import Names, NamesFile, lines_of
+from flows.subject_access import read_identifiers
+from tasks.evidence.privacy_entry import Basis
+from tasks.subjects.requests import open_requests
+
+app = typer.Typer(
+    help="Forget a person: two people agree, keys are destroyed, a certificate says where.",
+    no_args_is_help=True,
+)
+_BASES: dict[str, Basis] = {"legal-obligation": "GDPR 17(3)(b)", "legal-claims": "GDPR 17(3)(e)"}
+
+
+@app.command()
+def request(
+    reason: Annotated[str, typer.Option(help="Why, in one line. It is sealed for ever: no personal data.")],
+    names: Names = None,
+    names_file: NamesFile = None,
+    requested_by: RequestedBy = None,
+    store: Store = None,
+    endpoint: Endpoint = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write down that a person asked to be forgotten. Nothing is destroyed, and no identifier is stored."""
+    runtime = runtime_with(store=store, endpoint=endpoint)
+    words = read_identifiers(names or (), lines_of(names_file))
+    made = erasure.request(runtime, words, requested_by or getpass.getuser(), reason)
+    if as_json:
+        print_json({"request": made.id, "identifiers": len(made.subjects)})
+        return
+    out.print(f"request {made.id}: {len(made.subjects)} identifiers of one person")
+    next_step(
+        f"somebody else, with the same identifiers: indelible subject erase approve {made.id} --approver NAME"
+    )
+
+
+@app.command()
+def approve(
+    request_id: Annotated[str, typer.Argument(metavar="REQUEST", help="As `erase request` printed it.")],
+    approver: Approver,
+    names: Names = None,
+    names_file: NamesFile = None,
+    basis: Annotated[
+        Literal["legal-claims", "legal-obligation"],
+        typer.Option(help="What a refusal rests on, where a legal hold covers the person's records."),
+    ] = "legal-claims",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Directory for the certificate; default: in the state directory.",
+            show_default=False,
+        ),
+    ] = None,
+    store: Store = None,
+    endpoint: Endpoint = None,
+    as_json: AsJson = False,
+) -> None:
+    """Destroy the person's keys, seal it, and write a certificate; or refuse, where a legal hold is in force.
+
+    Interrupted, give the same command again.
+    """
+    runtime = runtime_with(store=store, endpoint=endpoint)
+    words = read_identifiers(names or (), lines_of(names_file))
+    with working(as_json, "reading the log") as progress:
+        done = erasure.approve(
+            runtime, request_id, words, approver, basis=_BASES[basis], directory=output, progress=progress
+        )
+    plan = done.plan
+    lines = sum(map(len, plan.numbers.values()))
+    if as_json:
+        print_json(
+            {
+                "outcome": plan.outcome,
+                "keys": plan.keys,
+                "files": len(plan.files),
+                "rows": sum(file["rows"] for file in plan.files),
+                "quarantined_lines": lines,
+                "holds": plan.holds,
+                "entries": [f"{year}-{index}" for year, index in done.entries],
+                "directory": str(done.directory),
+                "checkpoint": done.checkpoint.as_json(),
+            }
+        )
+        return
+    if plan.holds:
+        out.print(f"refused: legal holds {', '.join(plan.holds)} cover the person's records ({plan.basis})")
+    else:
+        rows = sum(file["rows"] for file in plan.files)
+        out.print(f"{plan.outcome}: {len(plan.keys)} keys, {rows:,} rows in {len(plan.files):,} files")
+        out.print(f"quarantined lines: {lines:,} erased of {plan.searched:,} that were read")
+    out.print(
+        f"sealed as {', '.join(f'{year}-{index}' for year, index in done.entries)}; papers in {done.directory}"
+    )
+    if plan.backups and not plan.holds:
+        out.print(f"backups of the key table hold the keys until {max(ends for _, ends in plan.backups)}")
+        next_step("indelible key rewrap, which ends them now")
+    else:
+        next_step("indelible verify")
+
+
+@app.command("list")
+def list_(store: Store = None, endpoint: Endpoint = None, as_json: AsJson = False) -> None:
+    """Requests that are open. Those that ended are in the catalog: SELECT * FROM erasures."""
+    runtime = runtime_with(store=store, endpoint=endpoint)
+    found = open_requests(runtime.key_table.database)
+    if as_json:
+        keys = ("id", "created_at", "requested_by", "reason")
+        print_json(
+            [{key: getattr(item, key) for key in keys} | {"begun": item.plan is not None} for item in found]
+        )
+        return
+    if not found:
+        out.print("no request is open")
+        return
+    table = Table("request", "since", "by", "reason", "state", box=None, pad_edge=False)
+    for item in found:
+        state = "waits for approval" if item.plan is None else "begun: approve it again"
+        table.add_row(item.id, item.created_at, item.requested_by, item.reason, state)
+    out.print(table)
+    next_step("indelible subject erase approve REQUEST --approver NAME --ids FILE")

@@ -1,0 +1,233 @@
+"""A person's request to be forgotten, from the letter to the certificate, or to the signed refusal.
+
+    request     subject ids and a reason are written down beside the keys; nothing holds the identifiers
+    approve     another person, who has them from the letter again: look, decide, act, seal, tell
+
+What is decided is written down before anything is destroyed, and every later step can be repeated; so whoever
+approves once more after a crash ends where an undisturbed run ends. Put here: the order of steps, and what makes a
+request valid. Do not put here: where a person is looked for (`flows.erasure_survey`), what the papers say
+(`flows.erasure_papers`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flows import pipeline
+from flows.entries import append_unless
+from flows.erasure_papers import statement, write_papers
+from flows.erasure_survey import Plan, survey
+from flows.holding import Order
+from flows.receipts import CheckpointReceipt
+from flows.subject_access import read_identifiers
+from flows.subject_keys import shred_subject
+from flows.wiring import Runtime
+from tasks.errors import UsageError
+from tasks.evidence.canonical import canonical_json
+from tasks.evidence.privacy_entry import Basis
+from tasks.redact.mentions import Mentions
+from tasks.subjects import destroy_lines
+from tasks.subjects.backup import instant
+from tasks.subjects.requests import Request, add_request, forget_request, keep_plan, open_requests
+
+if TYPE_CHECKING:
+    from tasks.catalog.catalog import Catalog
+
+_LINES_AN_ENTRY = 400
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a request ended.
+
+    Attributes:
+        plan: what was found and decided.
+        entries: years and indexes of what was sealed.
+        directory: the certificate or refusal, and what proves it.
+        checkpoint: covers the entries.
+    """
+
+    plan: Plan
+    entries: tuple[tuple[int, int], ...]
+    directory: Path
+    checkpoint: CheckpointReceipt
+
+
+def request(runtime: Runtime, identifiers: Sequence[str], requested_by: str, reason: str) -> Request:
+    """Write a request down.
+
+    Args:
+        runtime: the deployment.
+        identifiers: all that is known of one person; none of them is stored.
+        requested_by: who hands it in; this is sealed, so it must not be the person.
+        reason: why; sealed as well.
+
+    Raises:
+        UsageError: there is no identifier, or too many, or what is to be sealed names the person.
+    """
+    words = read_identifiers(identifiers)
+    _check_words(runtime, words, requested_by, reason)
+    made = Request(
+        secrets.token_hex(16),
+        _subject_ids(runtime, words),
+        requested_by,
+        reason,
+        instant(runtime.store.now()),
+    )
+    add_request(runtime.key_table.database, made)
+    return made
+
+
+def approve(
+    runtime: Runtime,
+    request_id: str,
+    identifiers: Sequence[str],
+    approver: str,
+    *,
+    basis: Basis = "GDPR 17(3)(e)",
+    directory: Path | None = None,
+    progress: Progress = lambda _: None,
+) -> Outcome:
+    """Carry a request out, or refuse it where a legal hold covers records or lines of the person.
+
+    Args:
+        runtime: the deployment.
+        request_id: of an open request.
+        identifiers: those of the request.
+        approver: somebody other than who handed it in.
+        basis: what a refusal rests on.
+        directory: where papers are written; default: in the state directory.
+        progress: is told what is being done.
+
+    Raises:
+        UsageError: there is no such request, the identifiers are others, or one person alone decides.
+        KeyUnavailableError: the key table cannot be had.
+    """
+    found = _open_request(runtime, request_id)
+    order = Order(approver, found.requested_by, found.reason)
+    order.check()
+    words = read_identifiers(identifiers)
+    if _subject_ids(runtime, words) != found.subjects:
+        raise UsageError(
+            f"these identifiers are not those of request {request_id}",
+            next_step="Take them from the person's letter again, all of them and no others.",
+        )
+    _check_words(runtime, words, approver)
+    with runtime.catalog() as catalog:
+        plan = _plan(runtime, catalog, found, order, words, basis, progress)
+        progress("destroying keys" if not plan.holds else "sealing the refusal")
+        _destroy(runtime, catalog, found, plan)
+        papers = statement(found, plan)
+        _seal(runtime, catalog, found, plan, papers)
+        checkpoint = pipeline.publish(runtime, catalog)
+        catalog.sync()
+        entries = _sealed(catalog, request_id)
+    target = directory or runtime.settings.state / "erasures" / request_id
+    write_papers(runtime, target, papers, entries)
+    forget_request(runtime.key_table.database, request_id)
+    return Outcome(plan, entries, target, checkpoint)
+
+
+def _subject_ids(runtime: Runtime, words: Sequence[str]) -> tuple[str, ...]:
+    return tuple(sorted(runtime.key_table.subject_ids(words)))
+
+
+def _check_words(runtime: Runtime, words: Sequence[str], *texts: str) -> None:
+    """What is sealed must not name the person: it could never be taken back."""
+    mentions = Mentions(words, runtime.limits().max_drop_bytes)
+    if not all(text.strip() and text.isprintable() for text in texts):
+        raise UsageError("names and the reason must be one line each", next_step="Give all of them.")
+    if any(mentions.within(text.encode()) for text in texts):
+        raise UsageError(
+            "a name or the reason holds an identifier of the person, and both are sealed for ever",
+            next_step="Name a case number instead, and the desk that hands the request in.",
+        )
+
+
+def _open_request(runtime: Runtime, request_id: str) -> Request:
+    for found in open_requests(runtime.key_table.database):
+        if found.id == request_id:
+            return found
+    raise UsageError(
+        "there is no such open request",
+        next_step="Run `indelible subject erase list`; the view `erasures` of the catalog has those that ended.",
+    )
+
+
+def _plan(
+    runtime: Runtime,
+    catalog: Catalog,
+    found: Request,
+    order: Order,
+    words: Sequence[str],
+    basis: Basis,
+    progress: Progress,
+) -> Plan:
+    """What was decided before a crash, or else what is decided now."""
+    if found.plan is not None:
+        return Plan.decode(found.plan)
+    plan = survey(runtime, catalog, found.subjects, words, order.approver, basis, progress)
+    return Plan.decode(keep_plan(runtime.key_table.database, found.id, plan.encode()))
+
+
+def _destroy(runtime: Runtime, catalog: Catalog, found: Request, plan: Plan) -> None:
+    if plan.holds:
+        return
+    order = Order(plan.approver, found.requested_by, found.reason)
+    for subject in found.subjects:
+        shred_subject(runtime, catalog, order, subject)
+    destroy_lines(runtime.key_table, plan.numbers)
+
+
+def _seal(runtime: Runtime, catalog: Catalog, found: Request, plan: Plan, papers: dict[str, Any]) -> None:
+    common = {
+        "approver": plan.approver,
+        "certificate": hashlib.sha256(canonical_json(papers)).hexdigest(),
+        "reason": found.reason,
+        "request": found.id,
+        "requested_by": found.requested_by,
+    }
+    bodies: list[dict[str, Any]]
+    if plan.holds:
+        bodies = [{"action": "refuse", "basis": plan.basis, "holds": sorted(plan.holds)}]
+    else:
+        parts = _parts(plan)
+        keys = sorted(plan.keys)
+        bodies = [
+            {"action": "erase", "keys": keys, "lines": lines, "part": number, "parts": len(parts)}
+            for number, lines in enumerate(parts, 1)
+        ]
+    for number, body in enumerate(bodies, 1):
+        append_unless(runtime, catalog, "erasure", common | body, partial(_has, catalog, found.id, number))
+
+
+def _parts(plan: Plan) -> list[list[dict[str, Any]]]:
+    """The lines, so that an entry stays within its bounds."""
+    flat = [(drop, line) for drop, lines in sorted(plan.numbers.items()) for line in sorted(lines)]
+    parts = []
+    for start in range(0, max(len(flat), 1), _LINES_AN_ENTRY):
+        grouped: dict[str, list[int]] = {}
+        for drop, line in flat[start : start + _LINES_AN_ENTRY]:
+            grouped.setdefault(drop, []).append(line)
+        parts.append([{"drop": drop, "lines": lines} for drop, lines in grouped.items()])
+    return parts
+
+
+def _sealed(catalog: Catalog, request_id: str) -> tuple[tuple[int, int], ...]:
+    rows = catalog.connection.execute(
+        "SELECT shard, entry FROM entries WHERE type = 'erasure' AND (document->>'request') = ?"
+        " ORDER BY shard, entry",
+        [request_id],
+    ).fetchall()
+    return tuple((int(shard), int(entry)) for shard, entry in rows)
+
+
+def _has(catalog: Catalog, request_id: str, parts: int) -> bool:
+    return len(_sealed(catalog, request_id)) >= parts
