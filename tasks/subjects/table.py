@@ -161,6 +161,16 @@ class KeyTable:
                     next_step="Restore the key table from its backup.",
                 ) from error
 
+    def keys_in(self, paths: Sequence[str]) -> Iterator[bytes]:
+        """The keys of all persons who have rows in one of the files; makes none."""
+        subjects: set[bytes] = set()
+        with self.database.reading() as connection:
+            for part in chunks(paths):
+                query = select(PLACES.c.subject).where(PLACES.c.path.in_(part)).distinct()
+                subjects.update(bytes(subject) for (subject,) in connection.execute(query))
+            for some in chunks(sorted(subjects)):
+                yield from self._read(connection, some).values()
+
     def random_key(self) -> bytes:
         """32 bytes from the table's source of key material."""
         return self._random_bytes(KEY_BYTES)
