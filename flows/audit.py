@@ -20,6 +20,8 @@ from flows.audit_checks import Examined
 from flows.audit_plan import KIND, Order, Plan, Sealed, make_plan
 from flows.entries import append_made
 from flows.inventories import require_appender, store_list
+from flows.outside import confirm
+from flows.shards import integrate
 from flows.wiring import Runtime
 from tasks.audit.confidence import ALTERED_PPM, found_ppm
 from tasks.audit.findings import CHECKS, Result
@@ -27,6 +29,7 @@ from tasks.audit.report import render
 from tasks.errors import IndelibleError
 from tasks.evidence.audit_entry import FAILING, drawn
 from tasks.export.files import whole_file
+from tasks.log import reader
 
 if TYPE_CHECKING:
     from tasks.catalog.catalog import Catalog
@@ -56,6 +59,7 @@ class Audited:
         lines: its report.
         page: the report for people.
         place: shard and index; None when a run that was killed had sealed it.
+        published: whether the catalog could be published; a damaged file can make that impossible.
         resumed: checks that a run which was killed had made.
     """
 
@@ -63,6 +67,7 @@ class Audited:
     lines: Sequence[Mapping[str, Any]]
     page: Path
     place: tuple[int, int] | None
+    published: bool
     resumed: int
 
     @property
@@ -77,6 +82,7 @@ class Audited:
             "lines": list(self.lines),
             "page": str(self.page),
             "sealed": self.place,
+            "published": self.published,
             "resumed": self.resumed,
         }
 
@@ -137,6 +143,8 @@ def _make(
         if error.transient:
             raise
         made = [Result(n, str(error), measured=False, next_step=error.next_step or "") for n in asked]
+    except Exception as error:  # noqa: BLE001 - one check that breaks must not keep the others from being made
+        made = [audit_checks.broken(n, error) for n in asked]
     return [*results, *(result for result in made if result.check in asked)]
 
 
@@ -157,14 +165,29 @@ def _seal(
 
     body |= _body(catalog, chosen, lines, counts)
     made = append_made(runtime, catalog, "audit", make)
-    pipeline.publish(runtime, catalog)
+    published = _publish(runtime, catalog)
     place = None if made is None else made[0]
     name = f"audit-{chosen.began_at.replace(':', '')}.html"
     page = runtime.settings.state.resolve() / "audits" / name
     page.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(page) as file:
         file.write(render(body, lines, store=runtime.store.uri, place=place))
-    return {"entry": body, "lines": lines, "page": page, "place": place}
+    return {"entry": body, "lines": lines, "page": page, "place": place, "published": published}
+
+
+def _publish(runtime: Runtime, catalog: Catalog) -> bool:
+    """Bring the result under a checkpoint, and publish the catalog unless damage keeps it from being made."""
+    try:
+        pipeline.publish(runtime, catalog)
+    except IndelibleError:
+        raise
+    except Exception:  # noqa: BLE001 - SQL over a damaged file; that result must be signed above all
+        years = reader.shards(runtime.store)
+        for year in years:
+            integrate(runtime, year)
+        confirm(runtime, years, max(years))
+        return False
+    return True
 
 
 def _body(

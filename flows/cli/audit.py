@@ -88,5 +88,7 @@ def _print(audited: Any) -> None:
     out.print("[green]holds[/]" if audited.holds else "[bold red]does not hold[/]")
     if audited.place is not None:
         out.print(f"the result is entry {audited.place[1]} of log {audited.place[0]}")
+    if not audited.published:
+        out.print("[yellow]the catalog was not published[/]: it cannot be made over a damaged file")
     out.print(f"page: {audited.page}")
     next_step("indelible verify" if audited.holds else "see infra/docs/runbooks/audit-failed.md")
