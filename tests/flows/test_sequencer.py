@@ -248,6 +248,7 @@ def test_a_source_that_the_sequencer_does_not_have_is_refused(place: Place) -> N
         body["contract"]["path"] = paths.contract("other", body["contract"]["sha256"])
         body["gate"]["path"] = paths.gate("other", body["gate"]["sha256"])
         body["ledger"]["path"] = paths.ledger("other", body["ledger"]["sha256"])
+        body["redaction"]["path"] = paths.redaction("other", body["redaction"]["sha256"])
         for file in body["files"]:
             file["path"] = paths.data_file("other", file["event_date"], file["sha256"])
         for file in body["quarantine"]:
