@@ -31,6 +31,25 @@ if TYPE_CHECKING:
     from tasks.catalog.catalog import Catalog
 
 PREFIX = "replay/"
+# Quarantined lines that can be read, and that neither a replay nor a discard has taken up.
+OPEN_LINES = """
+WITH replayed AS (SELECT source, regexp_extract(key, '^replay/([0-9]+-[0-9]+-[0-9]+)', 1) AS target
+                  FROM drops WHERE key LIKE 'replay/%' AND etag = sha256),
+open_lines AS (
+    SELECT a.*, d.index FROM set_aside a JOIN drops d USING (shard, entry, key)
+    ANTI JOIN erased_lines e ON e.drop_sha256 = d.sha256 AND e.line = a.line
+    ANTI JOIN discards x ON x.shard = a.shard AND x.entry = a.entry
+    ANTI JOIN replayed p ON p.source = a.source AND p.target = a.shard || '-' || a.entry || '-' || d.index
+    WHERE a.disposition = 'quarantined')
+"""
+_OF_DAY = ("day_quarantined", "day_accepted")
+# What came in and what was set aside, by source and day of sealing. Lines of a replay had come in before.
+_DAYS = """
+days AS (SELECT b.source, b.sealed_at[:10] AS day, sum(d.quarantined)::BIGINT AS day_quarantined,
+                sum(d.accepted)::BIGINT AS day_accepted
+         FROM batches b JOIN drops d USING (shard, entry)
+         WHERE NOT (d.key LIKE 'replay/%' AND d.etag = d.sha256) GROUP BY ALL)
+"""
 _GZIP = b"\x1f\x8b"
 
 
@@ -60,42 +79,39 @@ class MemoryLanding:
 
 
 def open_items(catalog: Catalog, source: str | None = None) -> list[dict[str, Any]]:
-    """Quarantined lines that no replay has taken up and that can be read, by entry and rule.
+    """Quarantined lines that are open, by entry and rule; see `OPEN_LINES`. The catalog must have its views.
 
-    The catalog must have its views.
+    Each has what its source set aside and accepted on the day of sealing: one bad drop, or a broken sender?
     """
     rows = catalog.connection.execute(
-        """
-        WITH replayed AS (SELECT source, regexp_extract(key, '^replay/([0-9]+-[0-9]+-[0-9]+)', 1) AS target
-                          FROM drops WHERE key LIKE 'replay/%' AND etag = sha256)
+        f"""{OPEN_LINES}, {_DAYS}
         SELECT s.source, s.shard, s.entry, b.sealed_at, b.held, rule,
-               count(*) AS lines, count(DISTINCT s.key) AS drops
-        FROM (SELECT a.*, d.index FROM set_aside a JOIN drops d USING (shard, entry, key)
-              ANTI JOIN erased_lines e ON e.drop_sha256 = d.sha256 AND e.line = a.line
-              WHERE a.disposition = 'quarantined') s
-        JOIN batches b USING (shard, entry), unnest(s.rules) AS r(rule)
+               count(*) AS lines, count(DISTINCT s.key) AS drops,
+               coalesce(t.day_quarantined, 0), coalesce(t.day_accepted, 0)
+        FROM open_lines s JOIN batches b USING (shard, entry)
+        LEFT JOIN days t ON t.source = s.source AND t.day = b.sealed_at[:10], unnest(s.rules) AS r(rule)
         WHERE (? IS NULL OR s.source = ?)
-          AND NOT EXISTS (SELECT 1 FROM replayed p WHERE p.source = s.source
-                          AND p.target = s.shard || '-' || s.entry || '-' || s.index)
         GROUP BY ALL ORDER BY s.shard, s.entry, lines DESC, rule
         """,
         [source, source],
     ).fetchall()
-    names = ("source", "shard", "entry", "sealed_at", "held", "rule", "lines", "drops")
+    names = ("source", "shard", "entry", "sealed_at", "held", "rule", "lines", "drops", *_OF_DAY)
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def show(catalog: Catalog, entry: int, shard: int | None = None, limit: int = 50) -> list[dict[str, Any]]:
     """Where the quarantined lines of an entry stand in their drops, and why they are there. No content.
 
-    `state` is `encrypted`, or `erased` where the line's key was destroyed.
+    `state` is `encrypted`, `erased` where the line's key was destroyed, or `discarded`.
     """
     rows = catalog.connection.execute(
         """
         SELECT s.source, s.shard, s.entry, key, s.line, "offset", length, rules,
-               CASE WHEN e.line IS NULL THEN 'encrypted' ELSE 'erased' END
+               CASE WHEN e.line IS NOT NULL THEN 'erased' WHEN x.entry IS NOT NULL THEN 'discarded'
+                    ELSE 'encrypted' END
         FROM set_aside s JOIN drops d USING (shard, entry, key)
         LEFT JOIN erased_lines e ON e.drop_sha256 = d.sha256 AND e.line = s.line
+        LEFT JOIN (SELECT DISTINCT shard, entry FROM discards) x ON x.shard = s.shard AND x.entry = s.entry
         WHERE disposition = 'quarantined' AND s.entry = ? AND (? IS NULL OR s.shard = ?)
         ORDER BY s.shard, key, s.line LIMIT ?
         """,

@@ -1,4 +1,4 @@
-"""Views over entries that are no batch, for people who ask in SQL: `completeness`, `gaps`, `erasures`."""
+"""Views over entries that are no batch, for people who ask in SQL: `completeness`, `gaps`, `erasures`, `discards`."""
 
 from __future__ import annotations
 
@@ -37,6 +37,14 @@ SELECT document->>'$.request' AS request, any_value(document->>'$.action') AS ac
     any_value(document->>'$.basis') AS basis, any_value((document->'$.holds')::VARCHAR[]) AS holds,
     any_value(document->>'$.certificate') AS certificate, min(shard) AS shard, min(entry) AS entry
 FROM entries WHERE type = 'erasure' GROUP BY request;
+
+-- What two people decided not to take up again, by the place of its batch.
+CREATE OR REPLACE VIEW discards AS
+SELECT document->>'$.batch.source' AS source, (document->>'$.batch.shard')::INTEGER AS shard,
+    (document->>'$.batch.entry')::BIGINT AS entry, (document->>'$.lines')::BIGINT AS lines,
+    document->>'$.reason' AS reason, document->>'$.requested_by' AS requested_by,
+    document->>'$.approver' AS approver, sealed_at, e.shard AS discard_shard, e.entry AS discard_entry
+FROM entries e WHERE type = 'disposition' AND (document->>'$.action') = 'discard';
 
 CREATE OR REPLACE VIEW erased_lines AS
 WITH parts AS (

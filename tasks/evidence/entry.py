@@ -20,6 +20,7 @@ from tasks.evidence.audit_entry import AuditEntry, StoreAuditEntry, check_store_
 from tasks.evidence.canonical import canonical_json, parse_canonical
 from tasks.evidence.completeness_entry import GapEntry, HeartbeatEntry, check_gap, check_heartbeat
 from tasks.evidence.custody_entry import CustodyEntry, check_custody
+from tasks.evidence.disposition_entry import DiscardEntry
 from tasks.evidence.key_table_entry import KeyCommitEntry, KeyShredEntry, check_shred
 from tasks.evidence.privacy_entry import ErasureEntry, RefusalEntry, check_erasure, check_refusal
 from tasks.evidence.reasons import MALFORMED_ENTRY, failure
@@ -180,11 +181,13 @@ Entry = (
     | ReidentificationEntry
     | ErasureEntry
     | RefusalEntry
+    | DiscardEntry
     | OtherEntry
 )
 _WHICH: Final = {
     "access": "action",
     "audit": "kind",
+    "disposition": "action",
     "erasure": "action",
     "genesis": "action",
     "key": "action",
@@ -211,6 +214,7 @@ _FORMS: Final[Mapping[tuple[object, object], Any]] = {
     ("erasure", "erase"): ErasureEntry,
     ("erasure", "refuse"): RefusalEntry,
     ("access", "subject-export"): SubjectExportEntry,
+    ("disposition", "discard"): DiscardEntry,
     ("access", "reidentify"): ReidentificationEntry,
 }
 # What types do not say.

@@ -32,7 +32,10 @@ SELECT b.source, coalesce(sum(d.quarantined), 0), epoch(min(b.sealed_at::TIMESTA
 FROM batches b LEFT JOIN (
     SELECT * FROM drops x WHERE quarantined > 0 AND NOT EXISTS (
         SELECT 1 FROM replayed r
-        WHERE r.source = x.source AND r.target = x.shard || '-' || x.entry || '-' || x.index)) d
+        WHERE r.source = x.source AND r.target = x.shard || '-' || x.entry || '-' || x.index)
+      AND NOT EXISTS (
+        SELECT 1 FROM entries e WHERE e.type = 'disposition' AND (e.document->>'$.action') = 'discard'
+        AND (e.document->>'$.batch.shard')::INTEGER = x.shard AND (e.document->>'$.batch.entry')::BIGINT = x.entry)) d
     USING (shard, entry)
 GROUP BY b.source ORDER BY b.source"""
 _AUDITS = """

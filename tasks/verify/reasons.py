@@ -51,6 +51,7 @@ KEY_UNCOMMITTED: Final = "key-not-committed"
 KEY_SHREDDED: Final = "key-shredded"
 ERASURE_KEY: Final = "erasure-key-not-destroyed"
 ERASURE_HOLD: Final = "erasure-hold-unknown"
+DISCARD: Final = "discard-unfounded"
 OBJECT_MISSING: Final = "object-missing"
 OBJECT_UNREADABLE: Final = "object-unreadable"
 OBJECT_SIZE: Final = "object-size"
@@ -134,6 +135,7 @@ MEANINGS: Final = MappingProxyType(
         KEY_SHREDDED: "a seal entry uses a key that was destroyed before",
         ERASURE_KEY: "an entry says that a person was erased whose key no entry before it says is destroyed",
         ERASURE_HOLD: "an entry refuses an erasure for a hold that is not in force",
+        DISCARD: "an entry discards lines that the batch it names did not set aside",
         OBJECT_MISSING: "an object that an entry names is not there",
         OBJECT_UNREADABLE: "an object is there and its bytes cannot be had",
         OBJECT_SIZE: "an object has another size than its entry says",

@@ -16,6 +16,7 @@ from tasks.verify.bundle import check_bundle, read_bundle
 from tasks.verify.chain import Chain
 from tasks.verify.completeness import Completeness, named_lists
 from tasks.verify.custody import CustodyResults
+from tasks.verify.dispositions import Dispositions
 from tasks.verify.erasures import Erasures
 from tasks.verify.holds import Holds, listed
 from tasks.verify.key_table import KeyTableEntries
@@ -137,7 +138,7 @@ class _Run:
         self._policies: dict[int, Policy | None] = {}
         self._holds, self._custody = Holds(tree), CustodyResults(tree)
         self._key_table, self._completeness = KeyTableEntries(tree), Completeness(tree)
-        self._erasures = Erasures(tree)
+        self._erasures, self._dispositions = Erasures(tree), Dispositions(tree)
         self._audits = AuditResults(tree)
 
     def check_logs(self) -> None:
@@ -220,6 +221,7 @@ class _Run:
                 self._holds.lose()
                 self._key_table.lose()
                 self._erasures.lose()
+                self._dispositions.lose()
                 self._completeness.lose()
                 self._audits.lose()
                 continue
@@ -229,6 +231,7 @@ class _Run:
                 self._holds.lose()
                 self._key_table.lose()
                 self._erasures.lose()
+                self._dispositions.lose()
                 self._completeness.lose()
             elif entry["type"] == "seal":
                 self._named.update(named_paths(entry))
@@ -236,11 +239,13 @@ class _Run:
                 self._custody.seal(entry)
                 self._audits.seal(shard.year, index, entry)
                 self._completeness.seal(shard.year, index, entry, data)
+                self._dispositions.seal(shard.year, index, entry, data)
                 self._key_table.take(shard.year, index, entry)
             else:
                 keys.take(index, entry)
                 self._key_table.take(shard.year, index, entry)
                 self._erasures.take(shard.year, index, entry)
+                self._dispositions.take(shard.year, index, entry)
                 self._named.update(self._custody.take(entry))
                 self._named.update(self._audits.take(entry, self._shards))
                 self._named.update(self._completeness.take(shard.year, index, entry))
