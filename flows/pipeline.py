@@ -6,6 +6,7 @@ Put here: which stage follows which, for one batch and for one run. Do not put h
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -42,6 +43,7 @@ from tasks.validate import validate
 if TYPE_CHECKING:
     from tasks.catalog.catalog import Catalog, Tail
 
+_events = logging.getLogger("indelible")
 TOO_MANY_DATES = "drop.too_many_dates"
 Progress = Callable[[str], None]
 _KEY_DATE = re.compile(r"(?<!\d)(20\d\d)[-/]?(0[1-9]|1[0-2])[-/]?(0[1-9]|[12]\d|3[01])(?!\d{3})")
@@ -171,7 +173,9 @@ def deliver_batch(
             record_class(runtime, catalog, contract)
             commit_keys(runtime, catalog, redacted.keys)
         try:
-            return [_seal(runtime, contract, redacted, catalog, year, planned)]
+            receipt = _seal(runtime, contract, redacted, catalog, year, planned)
+            _events.info("sealed", extra=receipt.facts())
+            return [receipt]
         except OvertakenError:
             continue
         except EntryTooLargeError:
@@ -209,7 +213,7 @@ def publish(runtime: Runtime, catalog: Catalog) -> CheckpointReceipt:
         # DuckDB files are not byte-reproducible; of two publishers of one size, the first one's stays.
         with suppress(AlreadyExistsError):
             runtime.store.create(path, data, retain_until=until)
-    return CheckpointReceipt(
+    receipt = CheckpointReceipt(
         shard=year,
         origin=runtime.origin(year),
         size=integrated.size,
@@ -220,6 +224,8 @@ def publish(runtime: Runtime, catalog: Catalog) -> CheckpointReceipt:
         unheld=unheld,
         **confirm(runtime, shards, year),
     )
+    _events.info("published", extra=receipt.facts())
+    return receipt
 
 
 def restore_catalog(runtime: Runtime, catalog: Catalog) -> tuple[str, ...]:

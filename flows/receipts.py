@@ -53,6 +53,21 @@ class BatchReceipt:
         """As JSON values."""
         return asdict(self)
 
+    def facts(self) -> dict[str, Any]:
+        """For a log line: where it lies, and counts."""
+        names = (
+            "source",
+            "shard",
+            "entry",
+            "drops",
+            "lines",
+            "accepted",
+            "quarantined",
+            "duplicate",
+            "blank",
+        )
+        return {name: getattr(self, name) for name in (*names, "bytes", "held", "files")}
+
 
 @dataclass(frozen=True, slots=True)
 class CheckpointReceipt:
@@ -85,6 +100,10 @@ class CheckpointReceipt:
     def as_json(self) -> dict[str, Any]:
         """As JSON values."""
         return asdict(self)
+
+    def facts(self) -> dict[str, Any]:
+        """For a log line."""
+        return {"shard": self.shard, "origin": self.origin, "checkpoint_size": self.size}
 
 
 @dataclass(frozen=True, slots=True)
