@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import json
-import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import polars as pl
-import pyarrow.parquet as pq
 import pytest
 
 from flows import artifacts, evidence
@@ -28,13 +25,12 @@ from flows.settings import Settings, StoreSettings
 from flows.wiring import Runtime, build
 from tasks.redact import decrypt_raw
 from tests.support.command import indelible
+from tests.support.leaks import bytes_text, count, disguises, files, planted_in, roles
 from tests.support.loadgen import SOURCES, Tree, generate
 
 OPTIONS = {"cloudtrail_mb": 2, "gateway_mb": 2, "app_mb": 4, "personas": 120, "pii": 0.2, "bad": 0.02}
 FAULTS = {"bad_file": 0.05, "dup_file": 0.05, "late": 0.01}
-# The generator puts a user's name also where an assumed role is named. Names of roles are kept: they are no
-# persons, and an auditor needs them (`arn:aws:sts::<account>:assumed-role/<role>/[user]`). This tree has two.
-ROLE = "role/"
+# In this tree, two names of users also name roles.
 KEPT_ROLE_NAMES = 2
 # A sender may use a value as the name of a field.
 NAME = "AKIAIOSFODNN7EXAMPLE"
@@ -50,71 +46,6 @@ class Traces:
     stored: Mapping[str, str]
     shown: Mapping[str, str]
     left: Mapping[str, str]
-
-
-def count(values: Iterable[str], text: str) -> int:
-    """How often any of `values` stands in `text`, overlaps included."""
-    found = pl.Series([text]).str.extract_many(sorted(values), overlapping=True)
-    return len(found[0])
-
-
-def roles(values: Iterable[str]) -> set[str]:
-    """The values where each is the name of a role."""
-    return {f"{ROLE}{value}" for value in values}
-
-
-def disguises(value: str) -> Iterator[str]:
-    """The forms of a value that anybody could undo, or recognise."""
-    yield value
-    yield hashlib.sha256(value.encode()).hexdigest()
-    if len(value) > 8:
-        yield base64.b64encode(value.encode()[: len(value) // 3 * 3]).decode()
-
-
-def parquet_text(data: bytes) -> str:
-    """Names, metadata and every value of every column."""
-    file = pq.ParquetFile(io.BytesIO(data))
-    parts = [str(file.schema_arrow), str(file.metadata.metadata)]
-    for column in file.read().columns:
-        values = column.to_pylist()
-        parts += ["\n".join(value) if isinstance(value, list) else str(value) for value in values]
-    return "\n".join(parts)
-
-
-def catalog_text(path: Path) -> str:
-    """Every table and view definition of a DuckDB file."""
-    with duckdb.connect(str(path), read_only=True) as connection:
-        tables = [name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()]
-        assert tables
-        parts = [str(connection.execute(f'SELECT * FROM "{name}"').fetchall()) for name in tables]
-        parts.append(str(connection.execute("SELECT sql FROM duckdb_views()").fetchall()))
-    return "\n".join(parts)
-
-
-def zip_text(data: bytes) -> str:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    return "\n".join(f"{name}\n{bytes_text(Path(name), data)}" for name, data in members.items())
-
-
-def bytes_text(path: Path, data: bytes) -> str:
-    """Stored bytes as they are, and decoded where they are compressed."""
-    text = data.decode("utf-8", "replace")
-    if data.startswith(b"PAR1"):
-        text += parquet_text(data)
-    elif data.startswith(b"PK"):
-        text += zip_text(data)
-    elif path.suffix == ".duckdb" and path.is_file():
-        text += catalog_text(path)
-    return text
-
-
-def files(root: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(root)): bytes_text(path, path.read_bytes())
-        for path in sorted(root.rglob("*"))
-        if path.is_file()
-    }
 
 
 @pytest.fixture(scope="module")
@@ -170,8 +101,7 @@ def markdown(runtime: Runtime, outputs: list[dict[str, Any]]) -> Iterator[tuple[
 @pytest.fixture(scope="module")
 def planted(traces: Traces) -> dict[str, set[str]]:
     """Kind -> planted values that really stand in what was delivered."""
-    text = "\n".join(traces.tree.inflated(file).decode("utf-8", "replace") for file in traces.tree.files)
-    return {kind: {v for v in values if v in text} for kind, values in traces.tree.planted.items()}
+    return planted_in(traces.tree)
 
 
 def test_every_kind_was_in_the_input(planted: dict[str, set[str]]) -> None:
