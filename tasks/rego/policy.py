@@ -1,7 +1,7 @@
-"""A Rego policy: one file, compiled once, asked once for each different question.
+"""A Rego policy: one file, asked once each different question.
 
 rego-cpp gives "undefined" for a builtin that it lacks and for one that fails, and a policy that is undefined says
-nothing at all. So the compiled plan must call only builtins of a short list, all of which this build has; errors
+nothing at all. So the compiled plan may call only builtins of a short list, all of which this build has; errors
 of builtins are errors; and undefined is denied. All builtins of the list are functions of their arguments alone:
 equal questions have equal answers, at any time, on any machine, and an auditor can ask again.
 
@@ -13,11 +13,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+import subprocess
+import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from tasks.errors import ContractError, UsageError
@@ -25,6 +26,7 @@ from tasks.errors import ContractError, UsageError
 PACKAGE: Final = "indelible.redaction"
 RULE: Final = "treatment"
 MAX_POLICY_BYTES: Final = 1 << 18
+TIME_LIMIT_S: Final = 60
 BUILTINS: Final = frozenset(
     {
         "plus", "minus", "mul", "div", "rem", "equal", "neq", "lt", "lte", "gt", "gte", "and", "or",
@@ -62,7 +64,7 @@ class Question:
 
 
 class Policy:
-    """A compiled policy.
+    """A policy that compiles and calls nothing that it may not.
 
     Args:
         document: the file.
@@ -79,99 +81,69 @@ class Policy:
     """
 
     def __init__(self, document: bytes, name: str) -> None:
-        try:
-            import regopy
-        except ModuleNotFoundError as error:
-            raise UsageError("a Rego policy needs regopy", next_step="Install `indelible[rego]`.") from error
         self.document, self.name = document, name
         self.sha256 = hashlib.sha256(document).hexdigest()
-        self._failures = (regopy.RegoError, ValueError)  # ValueError: an error message where JSON should be
-        self._interpreter = regopy.Interpreter()
-        self._interpreter.strict_built_in_errors = True
         self._answers: dict[Question, object] = {}
-        self._bundle = self._compile()
-        self._check_plan()
-
-    def answer(self, question: Question) -> object:
-        """What the policy says: any JSON value, or None when it says nothing. Asked once, then remembered.
-
-        Raises:
-            ContractError: it fails: two rules give different answers, or a builtin cannot take its argument.
-        """
-        if question not in self._answers:
-            self._answers[question] = self._ask(question)
-        return self._answers[question]
-
-    def _ask(self, question: Question) -> object:
-        with self._refusing(f"fails for {question.source}.{question.field}"):
-            self._interpreter.set_input(asdict(question))
-            output = self._interpreter.query_bundle_entrypoint(self._bundle, _ENTRYPOINT)
-            if not output.ok():
-                raise ValueError
-            found: list[Any] = output.results[0].expressions
-        return found[0] if found else None
-
-    def _compile(self) -> Any:
-        if len(self.document) > MAX_POLICY_BYTES:
-            raise self._refusal(f"has {len(self.document)} bytes, more than {MAX_POLICY_BYTES}")
-        with self._refusing("is not UTF-8"):
-            text = self.document.decode("utf-8")
-        if _PACKAGE_LINE.search(text) is None:
-            raise self._refusal(f"has no line `package {PACKAGE}`")
-        with self._refusing("does not compile"):
-            self._interpreter.add_module("policy.rego", text)
-            bundle = self._interpreter.build(None, [_ENTRYPOINT])
-            if not bundle.ok():
-                raise ValueError
-        return bundle
-
-    def _check_plan(self) -> None:
-        """Walk the compiled plan: what it calls is a function of the policy or a builtin of the list.
-
-        The plan's own list of builtins leaves out those that this build does not have.
-        """
-        with TemporaryDirectory(prefix="indelible-rego-") as directory:
-            target = Path(directory) / "bundle"
-            self._interpreter.save_bundle(str(target), self._bundle)
-            plan = json.loads((target / "plan.json").read_bytes())
-        own = {function["name"] for function in plan["funcs"]["funcs"]}
-        if f"g0.data.{PACKAGE}.{RULE}" not in own:
-            raise self._refusal(f"has no rule `{RULE}`")
-        called = {builtin["name"] for builtin in plan["static"].get("builtin_funcs") or []} | set(
-            _calls(plan)
-        )
-        if refused := sorted(name for name in called - own if not self._has(name)):
+        self._text = self._read()
+        called = self._evaluate([])
+        if refused := sorted({*called["called"]} - BUILTINS | {*called["lacking"]}):
             raise self._refusal(f"calls {', '.join(refused)}; allowed are: {', '.join(sorted(BUILTINS))}")
 
-    def _has(self, name: str) -> bool:
-        return name in BUILTINS and self._interpreter.is_builtin(name)
+    def answers(self, questions: Sequence[Question]) -> list[object]:
+        """What the policy says to each: any JSON value, or None when it says nothing. Asked once, then remembered.
 
-    @contextmanager
-    def _refusing(self, reason: str) -> Iterator[None]:
+        Raises:
+            ContractError: it fails: two rules give different answers, a builtin cannot take its argument, or there
+                is no end to it.
+        """
+        new = [question for question in dict.fromkeys(questions) if question not in self._answers]
+        if new:
+            found = self._evaluate([asdict(question) for question in new])
+            if "failed" in found:
+                failed = new[found["failed"]]
+                raise self._refusal(f"fails for {failed.source}.{failed.field}")
+            self._answers |= {q: a[0] if a else None for q, a in zip(new, found["answers"], strict=True)}
+        return [self._answers[question] for question in questions]
+
+    def _read(self) -> str:
+        if len(self.document) > MAX_POLICY_BYTES:
+            raise self._refusal(f"has {len(self.document)} bytes, more than {MAX_POLICY_BYTES}")
         try:
-            yield
-        except self._failures as error:
-            raise self._refusal(reason) from error
+            text = self.document.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise self._refusal("is not UTF-8") from error
+        if _PACKAGE_LINE.search(text) is None:
+            raise self._refusal(f"has no line `package {PACKAGE}`")
+        return text
+
+    def _evaluate(self, questions: list[dict[str, str]]) -> dict[str, Any]:
+        if find_spec("regopy") is None:
+            raise UsageError("a Rego policy needs regopy", next_step="Install `indelible[rego]`.")
+        program = Path(__file__).with_name("interpreter.py")
+        asked = {"entrypoint": _ENTRYPOINT, "policy": self._text, "questions": questions}
+        try:
+            run = subprocess.run(
+                [sys.executable, "-I", str(program)],
+                input=json.dumps(asked),
+                capture_output=True,
+                text=True,
+                timeout=TIME_LIMIT_S,
+                check=True,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise self._refusal(f"has not answered after {TIME_LIMIT_S} s") from error
+        except subprocess.CalledProcessError as error:
+            raise self._refusal("makes the interpreter break down") from error
+        found: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
+        if "refused" in found:
+            raise self._refusal(found["refused"])
+        return found
 
     def _refusal(self, reason: str) -> ContractError:
         return ContractError(
             f"the policy {self.name} {reason}",
             next_step="Correct it; infra/docs/privacy.md says what a policy may do.",
         )
-
-
-def _calls(node: Any) -> Iterator[str]:
-    """Names of all functions that a part of a plan calls; of calls by a computed name, the kind of statement."""
-    if isinstance(node, list):
-        for item in node:
-            yield from _calls(item)
-    elif isinstance(node, dict):
-        if node.get("type") == "CallStmt":
-            yield node["stmt"]["func"]
-        elif node.get("type") == "CallDynamicStmt":
-            yield "a function by a computed name"
-        for item in node.values():
-            yield from _calls(item)
 
 
 def load_policy(path: Path) -> Policy:

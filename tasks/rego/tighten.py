@@ -45,30 +45,31 @@ def tighten(contract: Contract, policy: Policy, tenant: str, purpose: str) -> Co
     Raises:
         ContractError: the policy fails, or gives answers that are not allowed; the message lists all of those.
     """
+    questions = [_question(contract, field, tenant, purpose) for field in contract.fields]
     faults: list[str] = []
-    fields = tuple(_field(contract, field, policy, tenant, purpose, faults) for field in contract.fields)
+    fields = []
+    for field, answer in zip(contract.fields, policy.answers(questions), strict=True):
+        wanted = "drop" if answer is None else answer
+        if reason := _refusal(contract, field, wanted):
+            said = "nothing, which is drop" if answer is None else f"`{str(answer)[:40]}`"
+            faults.append(f"{policy.name}: {contract.source}.{field.name}: says {said}: {reason}")
+        else:
+            fields.append(_treated(field, cast(Treatment, wanted)))
     if faults:
         raise ContractError(
             "\n".join(faults), next_step=f"Correct the policy {policy.name}; it may only hide more."
         )
     applied = AppliedPolicy(policy.document, policy.sha256, tenant, purpose)
-    return replace(contract, fields=fields, policy=applied)
+    return replace(contract, fields=tuple(fields), policy=applied)
 
 
-def _field(
-    contract: Contract, field: Field, policy: Policy, tenant: str, purpose: str, faults: list[str]
-) -> Field:
-    answer = policy.answer(
-        Question(
-            contract.source, field.name, field.type, field.classification, field.treatment, tenant, purpose
-        )
+def _question(contract: Contract, field: Field, tenant: str, purpose: str) -> Question:
+    return Question(
+        contract.source, field.name, field.type, field.classification, field.treatment, tenant, purpose
     )
-    wanted = "drop" if answer is None else answer
-    if reason := _refusal(contract, field, wanted):
-        said = "nothing, which is drop" if answer is None else f"`{str(answer)[:40]}`"
-        faults.append(f"{policy.name}: {contract.source}.{field.name}: says {said}: {reason}")
-        return field
-    treatment = cast(Treatment, wanted)
+
+
+def _treated(field: Field, treatment: Treatment) -> Field:
     return replace(
         field,
         treatment=treatment,

@@ -56,7 +56,7 @@ def only(field: str, answer: str) -> str:
     ],
 )
 def test_golden_answers(text: str, answer: str | None) -> None:
-    assert policy(text).answer(ASKED) == answer
+    assert policy(text).answers([ASKED]) == [answer]
 
 
 @pytest.mark.parametrize(
@@ -193,19 +193,25 @@ def test_nothing_that_may_replace_a_treatment_shows_more() -> None:
 def test_a_policy_is_asked_once_a_question_and_never_for_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: Counter[Any] = Counter()
     mine = policy(SAME)
-    ask = mine._ask
+    evaluate = mine._evaluate
 
-    def counting(question: Question) -> object:
-        asked[question] += 1
-        return ask(question)
+    def counting(questions: list[dict[str, str]]) -> dict[str, Any]:
+        asked.update(tuple(question.items()) for question in questions)
+        return evaluate(questions)
 
-    monkeypatch.setattr(mine, "_ask", counting)
+    monkeypatch.setattr(mine, "_evaluate", counting)
     contract = load_contract("gateway")
     for _ in range(3):
         for tenant in ("a", "b"):
             assert tighten(contract, mine, tenant, "audit").fields == contract.fields
     assert set(asked.values()) == {1}
     assert len(asked) == 2 * len(contract.fields)
+
+
+def test_a_policy_without_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.rego.policy.TIME_LIMIT_S", 0.01)
+    with pytest.raises(ContractError, match="has not answered after"):
+        policy(SAME)
 
 
 def test_a_policy_that_cannot_be_read_is_an_error_of_use(tmp_path: Path) -> None:
