@@ -1,4 +1,4 @@
-"""Views over entries that are no batch, for people who ask in SQL: `completeness`, `gaps`, `erasures`, `discards`."""
+"""Views over entries that are no batch, for people who ask in SQL: `completeness`, `audits`, `erasures`, ...."""
 
 from __future__ import annotations
 
@@ -27,6 +27,18 @@ SELECT source, since, until, landed, sealed, waiting, lines, records,
     sealed_at, shard, entry
 FROM beats b;
 
+-- Examinations of every kind; what only a store audit has is null in the others.
+CREATE OR REPLACE VIEW audits AS
+SELECT document->>'$.kind' AS kind, document->>'$.scope.source' AS source,
+    coalesce(document->>'$.holds', document->>'$.enforced')::BOOLEAN AS holds, document->>'$.mode' AS mode,
+    [(c->>'name') FOR c IN ((document->'$.checks')::JSON[]) IF (c->>'state') = 'fails'] AS failed,
+    [(c->>'name') FOR c IN ((document->'$.checks')::JSON[]) IF (c->>'state') = 'not-measured'] AS not_measured,
+    (document->>'$.sample.records')::BIGINT AS sampled, (document->>'$.sample.population')::BIGINT AS population,
+    (document->>'$.sample.found_ppm')::BIGINT AS found_ppm, len((document->'$.slots')::INTEGER[]) AS slots,
+    (document->>'$.counts.bytes')::BIGINT AS bytes_read, document->>'$.report.path' AS report,
+    sealed_at, shard, entry
+FROM entries WHERE type = 'audit';
+
 -- One line a request; `certificate` is the SHA-256 of the document that was handed out.
 CREATE OR REPLACE VIEW erasures AS
 SELECT document->>'$.request' AS request, any_value(document->>'$.action') AS action,
@@ -51,4 +63,14 @@ WITH parts AS (
     SELECT unnest((document->'lines')::JSON[]) AS part
     FROM entries WHERE type = 'erasure' AND (document->>'action') = 'erase')
 SELECT part->>'drop' AS drop_sha256, unnest((part->'lines')::BIGINT[]) AS line FROM parts;
+
+-- Who was shown personal values, and why. `records` are of a subject export, the rest of a re-identification.
+CREATE OR REPLACE VIEW accesses AS
+SELECT document->>'$.action' AS action, coalesce(document->>'$.request.purpose', document->>'$.purpose') AS purpose,
+    document->>'$.request.case' AS "case",
+    coalesce(document->>'$.request.requested_by', document->>'$.requested_by') AS requested_by,
+    document->>'$.request.source' AS source, (document->'$.request.pseudonyms')::VARCHAR[] AS pseudonyms,
+    (document->'$.officers[*].name')::VARCHAR[] AS officers, (document->>'$.records')::BIGINT AS records,
+    sealed_at, shard, entry
+FROM entries WHERE type = 'access';
 """

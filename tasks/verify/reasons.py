@@ -52,6 +52,7 @@ KEY_SHREDDED: Final = "key-shredded"
 ERASURE_KEY: Final = "erasure-key-not-destroyed"
 ERASURE_HOLD: Final = "erasure-hold-unknown"
 DISCARD: Final = "discard-unfounded"
+ACCESS_FOREIGN: Final = "access-foreign"
 OBJECT_MISSING: Final = "object-missing"
 OBJECT_UNREADABLE: Final = "object-unreadable"
 OBJECT_SIZE: Final = "object-size"
@@ -136,6 +137,7 @@ MEANINGS: Final = MappingProxyType(
         ERASURE_KEY: "an entry says that a person was erased whose key no entry before it says is destroyed",
         ERASURE_HOLD: "an entry refuses an erasure for a hold that is not in force",
         DISCARD: "an entry discards lines that the batch it names did not set aside",
+        ACCESS_FOREIGN: "the officers of a re-identification signed a request for another log",
         OBJECT_MISSING: "an object that an entry names is not there",
         OBJECT_UNREADABLE: "an object is there and its bytes cannot be had",
         OBJECT_SIZE: "an object has another size than its entry says",

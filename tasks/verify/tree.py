@@ -10,6 +10,7 @@ from tasks.evidence import paths
 from tasks.evidence.policy import MAX_POLICY_BYTES, Policy, parse_policy
 from tasks.verify import reasons
 from tasks.verify.access import Progress, Tree
+from tasks.verify.accesses import check_access
 from tasks.verify.audits import AuditResults
 from tasks.verify.batches import Batches, How
 from tasks.verify.bundle import check_bundle, read_bundle
@@ -243,6 +244,7 @@ class _Run:
                 self._key_table.take(shard.year, index, entry)
             else:
                 keys.take(index, entry)
+                check_access(self._findings, origin, shard.year, index, entry)
                 self._key_table.take(shard.year, index, entry)
                 self._erasures.take(shard.year, index, entry)
                 self._dispositions.take(shard.year, index, entry)

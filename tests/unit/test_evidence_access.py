@@ -14,6 +14,8 @@ from tasks.errors import VerificationError
 from tasks.evidence.access_entry import parse_request, signed_bytes
 from tasks.evidence.canonical import canonical_json
 from tasks.evidence.entry import parse_entry
+from tasks.verify.accesses import check_access
+from tasks.verify.report import Findings
 
 KEYS = {
     name: Ed25519PrivateKey.from_private_bytes(name.encode().ljust(32, b"0")) for name in ("anna", "otto")
@@ -119,3 +121,13 @@ def test_other_forms_are_refused_by_parser_and_schema(document: dict[str, Any]) 
 def test_what_two_officers_did_not_sign_in_time_is_refused(document: dict[str, Any], why: str) -> None:
     with pytest.raises(VerificationError, match=why):
         parse_entry(canonical_json(document))
+
+
+@pytest.mark.parametrize(
+    ("origin", "found"), [("audit.example/acme/2026", 0), ("audit.example/2026", 1), (None, 0)]
+)
+def test_a_request_that_was_signed_for_another_log_is_a_finding(origin: str | None, found: int) -> None:
+    findings = Findings()
+    for document in (EXPORT, entry()):
+        check_access(findings, origin, 2026, 7, parse_entry(canonical_json(document)))
+    assert [finding.reason for finding in findings.listed] == ["access-foreign"] * found
