@@ -155,24 +155,25 @@ def _seal(
     counts: Counter[str] = Counter()
     for _, counted in results:
         counts.update({name: counted.get(name, 0) for name in _COUNTS})
-    body: dict[str, Any] = {}
+    body = _body(catalog, chosen, lines, counts)
 
     def make(_: int) -> Mapping[str, Any] | None:
-        if _is_sealed(catalog, chosen.seed):
+        if _sealed_before(catalog, chosen.seed) is not None:
             return None
         body["report"] = body.get("report") or store_list(runtime, lines)
         return body
 
-    body |= _body(catalog, chosen, lines, counts)
     made = append_made(runtime, catalog, "audit", make)
+    place, entry = (
+        (made[0], body) if made is not None else (None, _sealed_before(catalog, chosen.seed) or body)
+    )
     published = _publish(runtime, catalog)
-    place = None if made is None else made[0]
     name = f"audit-{chosen.began_at.replace(':', '')}.html"
     page = runtime.settings.state.resolve() / "audits" / name
     page.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(page) as file:
-        file.write(render(body, lines, store=runtime.store.uri, place=place))
-    return {"entry": body, "lines": lines, "page": page, "place": place, "published": published}
+        file.write(render(entry, lines, store=runtime.store.uri, place=place))
+    return {"entry": entry, "lines": lines, "page": page, "place": place, "published": published}
 
 
 def _publish(runtime: Runtime, catalog: Catalog) -> bool:
@@ -222,11 +223,12 @@ def _body(
     }
 
 
-def _is_sealed(catalog: Catalog, seed: str) -> bool:
+def _sealed_before(catalog: Catalog, seed: str) -> dict[str, Any] | None:
+    """The entry of this very audit, if a run of it was killed after sealing."""
     rows = catalog.connection.execute(
-        "SELECT 1 FROM entries WHERE type = 'audit' AND (document->>'$.sample.seed') = ?", [seed]
+        "SELECT document FROM entries WHERE type = 'audit' AND (document->>'$.sample.seed') = ?", [seed]
     ).fetchall()
-    return bool(rows)
+    return json.loads(rows[0][0]) if rows else None
 
 
 class _Done:

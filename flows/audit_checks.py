@@ -193,6 +193,14 @@ def check_drill(examined: Examined) -> list[Result]:
     return [Result("drill", sentence, found, counts={"bytes": exported.size, "rows": rows})]
 
 
+def broken(check: str, error: Exception) -> Result:
+    """A check that ended in an error which nobody foresaw. Its message may hold a value and is not told."""
+    step = "See what the other checks found; if nothing, report it as a defect."
+    return Result(
+        check, f"It ended with an unexpected {type(error).__name__}.", measured=False, next_step=step
+    )
+
+
 def _unproven(examined: Examined) -> Found | None:
     """Whether the entries that records are compared with are those that were signed."""
     size = {examined.plan.shard: examined.plan.size}
@@ -223,7 +231,8 @@ def _witnesses(examined: Examined, report: Report, found: list[Found]) -> Result
     enough = len(settings.members) - len(problems) >= quorum
     step = "Reach it or replace it before cosignatures grow old: infra/docs/runbooks/witnesses.md"
     for name, problem in problems.items():
-        found.append(Found("witness-silent", "notice" if enough else "missing", problem, step, name))
+        sentence = f"A witness does not cosign: {problem}."
+        found.append(Found("witness-silent", "notice" if enough else "missing", sentence, step, name))
     if state is not None and state.contradicted:
         sentence = "A witness has seen another history of this log."
         found.append(

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
 
-from tasks.evidence.audit_entry import SLOTS
-
-EVERY: Final = timedelta(days=7)
+from tasks.evidence.audit_entry import EVERY, SLOTS
 
 
 def oldest_first(done: Mapping[int, datetime], began: datetime) -> list[int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Final, Literal, TypedDict
 
 from tasks.evidence import paths
@@ -16,6 +17,7 @@ from tasks.evidence.schema import Count, Digest, Instant
 from tasks.evidence.terms import Format, Text
 
 SLOTS: Final = 256
+EVERY: Final = timedelta(days=7)
 MILLION: Final = 1_000_000
 FAILING: Final = ("changed", "missing")
 _SEED_LABEL: Final = b"indelible/1/audit-sample/"

@@ -20,6 +20,7 @@ from tasks.evidence import paths
 from tasks.evidence.policy import NO_QUORUM, Policy
 from tasks.evidence.tiles import new_tiles
 from tasks.evidence.tlog_proof import TlogProof
+from tasks.export.audits import audit_reports
 from tasks.export.completeness import completeness_lists
 from tasks.export.controls import framework
 from tasks.export.custody import custody_objects
@@ -103,7 +104,12 @@ def _evidence(store: ObjectStore, scope: Scope, witnesses: Policy | None) -> Ite
     objects: dict[str, Mapping[str, Any]] = {
         facts["path"]: facts for batch in scope.batches for facts in batch.objects()
     }
-    others = (*object_lists(scope), *completeness_lists(scope), *custody_objects(store, scope))
+    others = (
+        *object_lists(scope),
+        *completeness_lists(scope),
+        *audit_reports(scope),
+        *custody_objects(store, scope),
+    )
     objects |= {facts["path"]: facts for facts in others}
     for name, facts in objects.items():
         size = facts["bytes"] if "bytes" in facts else store.head(name, facts["version_id"] or None).size

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import jinja2
 
+from tasks.export.audits import audits
 from tasks.export.completeness import coverage, explained
 from tasks.export.controls import PLACES, RETENTION, Framework
 from tasks.export.facts import COUNTS, OUTCOMES, BatchFacts, Facts
@@ -62,6 +63,7 @@ def render_report(
         holds=holds(scope),
         coverage=coverage(scope),
         explained=explained(scope),
+        audits=audits(scope),
         stamped=stamped,
     )
     return page.encode("utf-8")

@@ -16,10 +16,10 @@ import pytest
 from tasks.audit.confidence import altered, found_ppm, in_words
 from tasks.audit.findings import Found, Result
 from tasks.audit.report import render
-from tasks.audit.schedule import EVERY, due, overdue, within
+from tasks.audit.schedule import due, overdue, within
 from tasks.errors import VerificationError
 from tasks.evidence import merkle, paths
-from tasks.evidence.audit_entry import SLOTS, drawn, sample_seed
+from tasks.evidence.audit_entry import EVERY, SLOTS, drawn, sample_seed
 from tasks.evidence.canonical import canonical_json
 from tasks.evidence.completeness_entry import encode_lines
 from tasks.evidence.entry import encode_entry, parse_entry
