@@ -66,24 +66,14 @@ class Runtime:
         from tasks.contracts.load import load_contract
 
         if source not in self._loaded:
-            self._loaded[source] = self._tightened(load_contract(source, self.settings.contracts))
+            contract = load_contract(source, self.settings.contracts)
+            self._loaded[source] = tightened(self.settings, contract, self.policy)
         return self._loaded[source]
-
-    def _tightened(self, contract: Contract) -> Contract:
-        if self.policy is None:
-            return contract
-        from tasks.rego import tighten
-
-        return tighten(contract, self.policy, self.settings.policy.tenant, self.settings.policy.purpose)
 
     @cached_property
     def policy(self) -> Policy | None:
         """The Rego policy of the settings; compiled once."""
-        if self.settings.policy.file is None:
-            return None
-        from tasks.rego import load_policy
-
-        return load_policy(self.settings.policy.file)
+        return open_policy(self.settings)
 
     def contracts(self) -> list[Contract]:
         """All contracts."""
@@ -144,6 +134,35 @@ class Runtime:
         with Catalog(self.store, self.session(), seed=self.catalog_path) as catalog:
             catalog.sync()
             yield catalog
+
+
+def open_policy(settings: Settings) -> Policy | None:
+    """The Rego policy of the settings, compiled."""
+    if settings.policy.file is None:
+        return None
+    from tasks.rego import load_policy
+
+    return load_policy(settings.policy.file)
+
+
+def tightened(settings: Settings, contract: Contract, policy: Policy | None) -> Contract:
+    """A contract as the policy leaves it."""
+    if policy is None:
+        return contract
+    from tasks.rego import tighten
+
+    return tighten(contract, policy, settings.policy.tenant, settings.policy.purpose)
+
+
+def loaded_contracts(settings: Settings) -> list[Contract]:
+    """All contracts as the policy leaves them, where there is no runtime."""
+    from tasks.contracts.load import list_sources, load_contract
+
+    policy = open_policy(settings)
+    return [
+        tightened(settings, load_contract(source, settings.contracts), policy)
+        for source in list_sources(settings.contracts)
+    ]
 
 
 def build(settings: Settings, *, store: ObjectStore | None = None, keyring: Keyring | None = None) -> Runtime:

@@ -57,6 +57,10 @@ COMMANDS = {
         "The keys that sign logs, and those that pseudonymise and encrypt; each change is sealed in the log.",
     ),
     "metrics": ("metrics:app", "Metrics for Prometheus, computed from the sealed log and from live state."),
+    "register": (
+        "register:register",
+        "Make the record of processing activities (GDPR, Article 30) from the contracts, with a page for everyone.",
+    ),
     "retention": ("retention:app", "See what would be locked and until when; extend locks."),
     "redaction": (
         "redaction:app",

@@ -48,6 +48,7 @@ NAMES = {
     "export",
     "prove",
     "query",
+    "register",
     "status",
     "up",
     "verify",
