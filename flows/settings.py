@@ -25,6 +25,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from flows.run_settings import RunSettings
 from tasks.errors import UsageError, VerificationError
 from tasks.evidence.note import CosignatureVerifier
 from tasks.retention import LOG_MARGIN_DAYS
@@ -175,17 +176,6 @@ class RecoverySettings(_Section):
     pending_s: int = Field(default=300, ge=10, description="from a worker's taking a run to its start")
     max_recoveries: int = Field(default=3, ge=0, le=20)
     pause_s: int = Field(default=30, ge=1, le=3600, description="before a new start; doubles with each")
-
-
-class RunSettings(_Section):
-    """How deliveries run."""
-
-    attempts: int = Field(
-        default=5,
-        ge=1,
-        le=20,
-        description="failures of a drop alone before it is quarantined as poison; more than one run makes",
-    )
 
 
 class PrefectSettings(_Section):
