@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pyarrow.parquet as pq
 
-from flows.audit_checks import Examined
+from flows.audit_checks import Examined, broken
 from flows.completeness import check_completeness
 from flows.evidence import DELETE_MARKER, EXTRA_VERSION
 from flows.metrics import live
@@ -38,9 +38,15 @@ def check_sources(examined: Examined) -> list[Result]:
         examined.progress(f"completeness of {source}")
         try:
             checked = check_completeness(runtime, source, since, until)
-        except (IndelibleError, OSError) as error:
-            step = getattr(error, "next_step", "") or _LISTING
+        except IndelibleError as error:
+            step = error.next_step or _LISTING
             found.append(Found("completeness-not-measured", "not-measured", str(error), step, source))
+            continue
+        except Exception as error:  # noqa: BLE001 - a damaged file upsets SQL, and the other sources are still asked
+            result = broken("completeness", error)
+            found.append(
+                Found("completeness-not-measured", "not-measured", result.sentence, result.next_step, source)
+            )
             continue
         measured += 1
         for finding in checked.open:
