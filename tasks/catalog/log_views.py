@@ -70,7 +70,7 @@ SELECT document->>'$.action' AS action, coalesce(document->>'$.request.purpose',
     document->>'$.request.case' AS "case",
     coalesce(document->>'$.request.requested_by', document->>'$.requested_by') AS requested_by,
     document->>'$.request.source' AS source, (document->'$.request.pseudonyms')::VARCHAR[] AS pseudonyms,
-    (document->'$.officers[*].name')::VARCHAR[] AS officers, (document->>'$.records')::BIGINT AS records,
+    document->>'$.officers[*].name' AS officers, (document->>'$.records')::BIGINT AS records,
     sealed_at, shard, entry
 FROM entries WHERE type = 'access';
 """

@@ -36,7 +36,7 @@ GROUPS = {
     "retention": {"extend", "plan"},
     "sequencer": {"key", "run"},
     "store": {"probe"},
-    "subject": {"erase", "export"},
+    "subject": {"erase", "export", "reidentify"},
     "witness": {"evidence", "key", "serve"},
 }
 NAMES = {

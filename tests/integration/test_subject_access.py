@@ -95,8 +95,18 @@ def accesses(runtime: Runtime) -> list[dict[str, Any]]:
     return [json.loads(document) for (document,) in rows]
 
 
-def test_a_person_gets_their_records_with_their_own_values_and_proofs(tmp_path: Path) -> None:
-    runtime, _ = make(tmp_path / "a")
+Deployed = tuple[Runtime, CountingStore]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Deployed:
+    return make(tmp_path_factory.mktemp("small") / "a")
+
+
+def test_a_person_gets_their_records_with_their_own_values_and_proofs(
+    small: Deployed, tmp_path: Path
+) -> None:
+    runtime, _ = small
     members = export(runtime, tmp_path / "me.zip")
     policy = parse_policy(members["policy"].decode())
     proofs = [parse(data) for name, data in members.items() if name.endswith(".proof")]
@@ -120,10 +130,10 @@ def test_a_person_gets_their_records_with_their_own_values_and_proofs(tmp_path: 
     assert evidence.verify_store(runtime).ok
 
 
-def test_the_access_is_on_record_and_says_nothing_of_the_person(tmp_path: Path) -> None:
-    runtime, _ = make(tmp_path / "a")
+def test_the_access_is_on_record_and_says_nothing_of_the_person(small: Deployed, tmp_path: Path) -> None:
+    runtime, _ = small
     export(runtime, tmp_path / "me.zip")
-    [entry] = accesses(runtime)
+    entry = accesses(runtime)[-1]
     assert entry.pop("sealed_at")
     assert entry == {
         "action": "subject-export",
@@ -135,10 +145,9 @@ def test_the_access_is_on_record_and_says_nothing_of_the_person(tmp_path: Path) 
     }
 
 
-def test_what_is_read_does_not_grow_with_the_records_of_others(tmp_path: Path) -> None:
+def test_what_is_read_does_not_grow_with_the_records_of_others(small: Deployed, tmp_path: Path) -> None:
     read = []
-    for others in (2, 20):
-        runtime, store = make(tmp_path / str(others), others)
+    for others, (runtime, store) in ((2, small), (20, make(tmp_path / "20", 20))):
         store.objects.clear()
         store.bytes = 0
         assert len(export(runtime, tmp_path / f"{others}.zip")) == 3 + 5
@@ -155,11 +164,16 @@ def test_what_is_read_does_not_grow_with_the_records_of_others(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("refused", ["/seq/", "/checkpoints/"], ids=["entry", "checkpoint"])
-def test_nothing_is_handed_out_that_could_not_be_sealed(tmp_path: Path, refused: str) -> None:
-    runtime, store = make(tmp_path / "a", 0)
+def test_nothing_is_handed_out_that_could_not_be_sealed(
+    small: Deployed, tmp_path: Path, refused: str
+) -> None:
+    runtime, store = small
     store.refused = refused
-    with pytest.raises(StoreRefusedError):
-        export(runtime, tmp_path / "me.zip")
+    try:
+        with pytest.raises(StoreRefusedError):
+            export(runtime, tmp_path / "me.zip")
+    finally:
+        store.refused = ""
     assert list(tmp_path.glob("*.zip")) == list(tmp_path.glob(".me*")) == []
 
 
