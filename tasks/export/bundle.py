@@ -29,6 +29,7 @@ from tasks.export.files import Member, whole_file, write_zip
 from tasks.export.holds import PATH as HOLDS
 from tasks.export.holds import holds, object_lists, render_holds
 from tasks.export.log import SignedLog, VerifiersOf, open_logs
+from tasks.export.registers import register_members
 from tasks.export.report import render_report, render_summary
 from tasks.export.scope import Scope, select
 from tasks.export.verifier import verifier_archive
@@ -88,6 +89,7 @@ def export_bundle(
         Member.of(REPORT, render_report(scope, facts, store.uri, chosen, stamped=stamped)),
         Member.of("summary.csv", render_summary(facts)),
         Member.of(HOLDS, render_holds(holds(scope))),
+        *register_members(store, facts),
         Member.of("FORMAT.md", files("data_contracts").joinpath("delivered", "FORMAT.md").read_bytes()),
         Member.of(VERIFIER, verifier_archive()),
     ]

@@ -258,6 +258,6 @@ def _erasure(contract: Contract) -> str:
         )
     if any(field.treatment in {"keep", "scan", "truncate_ip"} for field in personal):
         ways.append(
-            "what is stored as text or network stays until the retention ends, or a signed refusal says why"
+            "what is stored as text or as a network stays until the retention ends, and a signed refusal says so"
         )
     return "; ".join(ways) or "nothing is stored that leads to a person"

@@ -276,6 +276,17 @@ def test_the_summary_has_one_line_a_batch(content: dict[str, bytes]) -> None:
     ]  # fmt: skip
 
 
+def test_the_record_of_processing_activities_is_made_from_the_sealed_contracts(
+    content: dict[str, bytes],
+) -> None:
+    told = json.loads(content["registers/processing.json"])["activities"]
+    assert [one["source"] for one in told] == ["app", "cloudtrail", "gateway"]
+    for one in told:
+        assert f"contracts/{one['source']}/{one['contract_sha256']}.yaml" in content
+    page = content["registers/processing.html"].decode()
+    assert all(one["title"] in page for one in told)
+
+
 @pytest.mark.parametrize("name", FRAMEWORKS)
 def test_a_framework_points_to_evidence_or_says_not_measured(
     exported: tuple[Exported, Path], name: str
