@@ -20,6 +20,7 @@ from flows.cli.common import (
     runtime_with,
     working,
 )
+from flows.glance import Fact, counted, glance
 from flows.receipts import BatchReceipt, CheckpointReceipt
 from tasks.errors import HeldBatchError, UsageError, VerificationError
 from tasks.redact import REDACTION_LEAK
@@ -68,10 +69,13 @@ def backfill(
 
 
 def status(store: Store = None, endpoint: Endpoint = None, as_json: AsJson = False) -> None:
-    """Show what is sealed, what was quarantined, and the newest checkpoint."""
+    """Show whether it works, what is sealed, what was quarantined, and the newest checkpoint."""
     runtime = runtime_with(store=store, endpoint=endpoint)
-    with working(as_json, "reading the log"), runtime.catalog() as catalog:
-        report = catalog.status()
+    with working(as_json, "reading the log"):
+        with runtime.catalog() as catalog:
+            report = catalog.status()
+        facts = glance(runtime)
+    report["glance"] = [fact.as_json() for fact in facts]
     report["store"] = {"uri": runtime.store.uri, "worm": runtime.store.worm}
     witnessed = {shard["shard"]: witnessing.state(runtime, shard["shard"]) for shard in report["shards"]}
     report["witnessed"] = {
@@ -81,19 +85,32 @@ def status(store: Store = None, endpoint: Endpoint = None, as_json: AsJson = Fal
         print_json(report)
         return
     out.print(f"store  {runtime.store.uri}  {'WORM' if runtime.store.worm else '[yellow]not WORM[/]'}")
+    _print_glance(facts)
     out.print(_sources_table(report["sources"]))
     for row in report["sources"]:
         days = f"{row['first']} to {row['last']}" if row["first"] else "none"
-        out.print(
-            f"{row['source']}: {row['batches']:,} batches, last sealed {row['last_sealed']}, event dates {days}"
-        )
+        batches = counted(row["batches"], "batch", "batches")
+        out.print(f"{row['source']}: {batches}, last sealed {row['last_sealed']}, event dates {days}")
     for shard in report["shards"]:
         out.print(
             f"log {shard['shard']}: {shard['entries']} entries, {shard['unintegrated']} not in a checkpoint yet"
         )
         if (state := witnessed[shard["shard"]]) is not None:
             out.print(f"  {witnessing.sentence(runtime, state)}")
-    next_step("indelible verify")
+    next_step(next((fact.step for fact in facts if fact.step), "indelible verify"))
+
+
+def _print_glance(facts: list[Fact]) -> None:
+    look = [fact for fact in facts if not fact.good]
+    out.print(
+        f"[yellow]somebody should look[/] at {len(look)} of {len(facts)}" if look else "[green]all is well[/]"
+    )
+    width = max(len(fact.about) for fact in facts)
+    for fact in facts:
+        out.print(
+            f"  {'[green]ok[/]  ' if fact.good else '[yellow]look[/]'}  {fact.about:<{width}}  {fact.says}"
+        )
+    out.print()
 
 
 def _run(
