@@ -101,7 +101,10 @@ class Policy:
             found = self._evaluate([asdict(question) for question in new])
             if "failed" in found:
                 failed = new[found["failed"]]
-                raise self._refusal(f"fails for {failed.source}.{failed.field}")
+                raise self._refusal(
+                    f"fails for {failed.source}.{failed.field}: two rules give different answers,"
+                    " or a builtin cannot take its argument"
+                )
             self._answers |= {q: a[0] if a else None for q, a in zip(new, found["answers"], strict=True)}
         return [self._answers[question] for question in questions]
 
