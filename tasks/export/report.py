@@ -12,9 +12,11 @@ from typing import Any, Final
 
 import jinja2
 
+from tasks.export.accesses import accesses
 from tasks.export.audits import audits
 from tasks.export.completeness import coverage, explained
 from tasks.export.controls import PLACES, RETENTION, Framework
+from tasks.export.erasures import erasures
 from tasks.export.facts import COUNTS, OUTCOMES, BatchFacts, Facts
 from tasks.export.holds import holds
 from tasks.export.log import SignedLog
@@ -61,6 +63,8 @@ def render_report(
         places=PLACES,
         retention=RETENTION,
         holds=holds(scope),
+        accesses=accesses(scope),
+        erasures=erasures(scope),
         coverage=coverage(scope),
         explained=explained(scope),
         audits=audits(scope),

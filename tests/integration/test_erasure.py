@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
@@ -23,7 +24,8 @@ from flows.entries import append_entry
 from flows.holding import Order, Scope
 from flows.holds import place as place_hold
 from flows.holds import release
-from flows.trust import own_policy
+from flows.shards import log_keys
+from flows.trust import own_policy, write_policy
 from flows.wiring import Runtime
 from tasks.catalog.query import run_query
 from tasks.contracts.load import FILE_NAME, load_contract
@@ -34,6 +36,7 @@ from tasks.keyring.derived import encryption_key
 from tasks.redact.identities import _nonce, _place
 from tasks.redact.pseudonyms import _namer
 from tasks.storage.local import LocalStore
+from tests.support.auditor import auditor
 from tests.support.deployment import deployment
 
 if TYPE_CHECKING:
@@ -290,6 +293,22 @@ def test_records_that_a_hold_keeps_are_refused_until_it_is_released(
     assert held.erase(ALICE).plan.outcome == "erased"
     report = evidence.verify_store(held.runtime)
     assert report.ok, report.findings
+
+
+def test_a_bundle_shows_it_and_an_auditor_accepts_it(small: Place, tmp_path: Path) -> None:
+    small.erase(ALICE)
+    small.erase("nobody@corp.example")
+    evidence.export(small.runtime, date(2026, 11, 1), date(2026, 11, 1), tmp_path / "bundle.zip")
+    with zipfile.ZipFile(tmp_path / "bundle.zip") as archive:
+        page = archive.read("report.html").decode()
+    digests = [digest for (digest,) in small.query("SELECT certificate FROM erasures ORDER BY entry")]
+    assert [page.count(digest) for digest in digests] == [1, 1]
+    assert ">erased</span>" in page
+    assert "nothing found" in page
+    policy = write_policy(small.runtime, [k.vkey for k in log_keys(small.runtime, small.store.now().year)])
+    for evidence_of in (small.base / "store", tmp_path / "bundle.zip"):
+        checked = auditor(evidence_of, "--policy", policy)
+        assert checked.returncode == 0, checked.stdout
 
 
 def test_who_is_not_there_gets_a_certificate_as_well(small: Place) -> None:

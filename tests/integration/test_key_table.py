@@ -15,7 +15,16 @@ from tasks.errors import KeyServiceUnreachableError, KeyUnavailableError, UsageE
 from tasks.evidence import merkle
 from tasks.evidence.key_table_entry import SUBJECT, commitment
 from tasks.keyring.kek_file import FileKek
-from tasks.subjects import Cause, KeyTable, Place, destroy_month, destroy_subject, open_database, rewrap
+from tasks.subjects import (
+    Cause,
+    KeyTable,
+    Place,
+    destroy_lines,
+    destroy_month,
+    destroy_subject,
+    open_database,
+    rewrap,
+)
 from tasks.subjects.commitments import (
     forget_destruction,
     mark_all_unsealed,
@@ -200,3 +209,24 @@ def test_sqlite_holds_nothing_of_what_was_destroyed(tmp_path: Path) -> None:
     assert bytes.fromhex(subject) not in stored()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+DROPS = [character * 64 for character in "ab"]
+
+
+def test_keys_of_lines_end_one_by_one_and_never_come_back(open_table: Open) -> None:
+    table = open_table()
+    before = {drop: table.line_keys(drop, range(1, 50)) for drop in DROPS}
+    assert len({key for keys in before.values() for key in keys.values()}) == 98
+    destroy_lines(table, {DROPS[0]: {3, 17}, "c" * 64: {1}})
+    destroy_lines(table, {DROPS[0]: [3, 20]})
+    left = {line: key for line, key in before[DROPS[0]].items() if line not in {3, 17, 20}}
+    assert rewrap(open_table()) == 2
+    assert open_table().line_keys(DROPS[0], range(1, 50)) == left
+    assert open_table().line_keys(DROPS[1], range(1, 50)) == before[DROPS[1]]
+
+
+def test_all_who_ask_for_a_line_at_once_get_the_same_key(open_table: Open) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: open_table().line_keys(DROPS[0], [1, 2]), range(8)))
+    assert found == [found[0]] * 8
