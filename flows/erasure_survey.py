@@ -111,7 +111,7 @@ def survey(
     keys = [key for subject in subjects if (key := table.known_key(subject)) is not None]
     progress("looking up rows")
     files = _files(runtime, catalog, subjects)
-    lines, searched, unreadable = _lines(runtime, catalog, words, progress)
+    lines, searched, unreadable = mentioned_lines(runtime, catalog, words, progress)
     now = runtime.store.now()
     plan = Plan(
         approver=approver,
@@ -176,7 +176,7 @@ def _identities(
     return found
 
 
-def _lines(
+def mentioned_lines(
     runtime: Runtime, catalog: Catalog, words: Sequence[str], progress: Callable[[str], None]
 ) -> tuple[list[dict[str, Any]], int, int]:
     """Quarantined lines that mention the person, how many were read, and how many cannot be."""

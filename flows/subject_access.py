@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from flows.access import seal_access
+from flows.erasure_survey import mentioned_lines
 from flows.identities import own_values
 from flows.shards import log_keys
 from flows.trust import own_policy, policy_for
@@ -44,11 +45,13 @@ class SubjectExport:
 
     Attributes:
         sources: records by source.
+        quarantined: lines set aside that mention the person, by source; None if nobody looked.
         entry: where the access was sealed.
         size: bytes of the archive.
     """
 
     sources: Mapping[str, int]
+    quarantined: Mapping[str, int] | None
     entry: str
     size: int
 
@@ -103,6 +106,8 @@ def export_subject(
     target: Path,
     requested_by: str,
     progress: Progress = lambda _: None,
+    *,
+    quarantine: bool = True,
 ) -> SubjectExport:
     """Write the archive of one person. It appears whole, after its `access` entry is sealed, or not at all.
 
@@ -112,6 +117,8 @@ def export_subject(
         target: a `.zip`; the person's own data, so give it to nobody else.
         requested_by: who exports it; sealed. Not the person.
         progress: told what is being done.
+        quarantine: also look through the lines that were set aside, and say how many mention the person. Nobody
+            could parse them, so all of them are read: this part grows with what is set aside.
 
     Raises:
         UsageError: there are more records than one archive takes, or it cannot be written.
@@ -122,6 +129,7 @@ def export_subject(
     with runtime.catalog() as catalog:
         rows = sorted(_find(runtime, catalog, table.subject_ids(identifiers)), key=lambda found: found.source)
         counts = _count(rows)
+        aside = _mentions(runtime, catalog, identifiers, progress) if quarantine else None
         progress(f"sealing that {sum(counts.values()):,} records are exported")
         body = {
             "action": "subject-export",
@@ -134,14 +142,14 @@ def export_subject(
             runtime, [key.vkey for year in reader.shards(runtime.store) for key in log_keys(runtime, year)]
         )
         made_at = runtime.store.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        answer = Answer(made_at, sum(counts.values()), entry, None)
+        answer = Answer(made_at, sum(counts.values()), entry, aside)
         terms = {source: _terms(runtime, catalog, source, rows) for source in counts}
         records = _records(runtime, catalog, rows, progress)
         with whole_file(target) as file:
             Path(file.name).chmod(0o600)
             write_zip(file, person_members(records, terms, answer, policy))
             size = file.tell()
-    return SubjectExport(counts, entry, size)
+    return SubjectExport(counts, aside, entry, size)
 
 
 def _find(runtime: Runtime, catalog: Catalog, subjects: Sequence[str]) -> Iterator[_Rows]:
@@ -174,6 +182,17 @@ def _count(rows: Iterable[_Rows]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for found in rows:
         counts[found.source] = counts.get(found.source, 0) + len(found.numbers)
+    return counts
+
+
+def _mentions(
+    runtime: Runtime, catalog: Catalog, identifiers: Sequence[str], progress: Progress
+) -> dict[str, int]:
+    """Lines set aside that mention the person. Their content is nobody's to hand out: it was never told apart."""
+    counts: dict[str, int] = {}
+    found, _, _ = mentioned_lines(runtime, catalog, identifiers, progress)
+    for place in found:
+        counts[place["source"]] = counts.get(place["source"], 0) + len(place["lines"])
     return counts
 
 

@@ -32,6 +32,9 @@ def export(
     output: Annotated[Path, typer.Option("--output", "-o", help="The archive to write (.zip).")],
     names: Names = None,
     names_file: NamesFile = None,
+    skip_quarantine: Annotated[
+        bool, typer.Option("--skip-quarantine", help="Do not look through the lines that were set aside.")
+    ] = False,
     requested_by: RequestedBy = None,
     store: Store = None,
     endpoint: Endpoint = None,
@@ -42,7 +45,12 @@ def export(
     runtime = runtime_with(store=store, endpoint=endpoint)
     with working(as_json, "looking the person up") as say:
         done = subject_access.export_subject(
-            runtime, identifiers, output, requested_by or getpass.getuser(), progress=say
+            runtime,
+            identifiers,
+            output,
+            requested_by or getpass.getuser(),
+            progress=say,
+            quarantine=not skip_quarantine,
         )
     if as_json:
         print_json(
@@ -50,6 +58,7 @@ def export(
                 "file": str(output),
                 "records": done.records,
                 "sources": dict(done.sources),
+                "quarantined": None if done.quarantined is None else dict(done.quarantined),
                 "entry": done.entry,
                 "bytes": done.size,
             }
@@ -60,6 +69,10 @@ def export(
         f"{output} ({done.size:,} bytes): {done.records:,} records"
         + (f" ({per_source})" if per_source else "")
     )
+    if done.quarantined:
+        out.print(
+            f"{sum(done.quarantined.values()):,} lines set aside mention the person; they are counted, not included."
+        )
     out.print(f"That they were given out is sealed, without a name: {done.entry}.")
     out.print("The archive holds the person's own values in clear. Give it to them and to nobody else.")
     next_step(f"open {output} and read index.html, then hand it over")

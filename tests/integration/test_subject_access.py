@@ -67,6 +67,7 @@ def make(base: Path, others: int = 2) -> tuple[Runtime, CountingStore]:
         LINE | {"email": ALICE, "@timestamp": "2026-11-02T10:00:00Z"},
         LINE | {"email": BOB},
         LINE | {"email": ALICE, "@timestamp": "2026-11-02T11:00:00Z"},
+        {"email": ALICE, "message": "it has no time"},
     ])  # fmt: skip
     if others:
         deliver(runtime, base, "b", [
@@ -123,6 +124,8 @@ def test_a_person_gets_their_records_with_their_own_values_and_proofs(
         n for n in members if n.endswith(".proof")
     }
     page = members[PAGE].decode()
+    assert "Your names occur in 1 of <b>app</b>" in page
+    assert not [name for name, data in members.items() if b"it has no time" in data]
     assert "3 records from 1 source" in page
     assert ALICE in page
     assert not [name for name, data in members.items() if b"bob.jones7" in data or b"p1@corp" in data]
