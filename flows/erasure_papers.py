@@ -51,7 +51,8 @@ def statement(request: Request, plan: Plan) -> dict[str, Any]:
         "identities": plan.identities,
         "replays": [file["path"] for file in replayed],
         "catalog": "holds no copy: its views read the sealed files",
-        "search_index": "where persons occur stands in the key table only, and was deleted with the key",
+        "search_index": "where a person occurs stands in the key table only"
+        + ("" if plan.holds else ", and is deleted with the key"),
         "receipts": "hold counts, names of fields and rules, and no value",
         "key_table_backups": [{"created_at": made, "expires_at": ends} for made, ends in plan.backups],
     }

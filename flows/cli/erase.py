@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.table import Table
 
 from flows import erasure
 from flows.cli.common import AsJson, Endpoint, Store, next_step, out, print_json, runtime_with, working
@@ -41,7 +40,7 @@ def request(
     if as_json:
         print_json({"request": made.id, "identifiers": len(made.subjects)})
         return
-    out.print(f"request {made.id}: {len(made.subjects)} identifiers of one person")
+    out.print(f"request {made.id}: one person, identifiers {len(made.subjects)}")
     next_step(
         f"somebody else, with the same identifiers: indelible subject erase approve {made.id} --approver NAME"
     )
@@ -101,7 +100,7 @@ def approve(
         out.print(f"refused: legal holds {', '.join(plan.holds)} cover the person's records ({plan.basis})")
     else:
         rows = sum(file["rows"] for file in plan.files)
-        out.print(f"{plan.outcome}: {len(plan.keys)} keys, {rows:,} rows in {len(plan.files):,} files")
+        out.print(f"{plan.outcome}: keys {len(plan.keys)}, rows {rows:,} (files {len(plan.files):,})")
         out.print(f"quarantined lines: {lines:,} erased of {plan.searched:,} that were read")
     out.print(
         f"sealed as {', '.join(f'{year}-{index}' for year, index in done.entries)}; papers in {done.directory}"
@@ -127,9 +126,7 @@ def list_(store: Store = None, endpoint: Endpoint = None, as_json: AsJson = Fals
     if not found:
         out.print("no request is open")
         return
-    table = Table("request", "since", "by", "reason", "state", box=None, pad_edge=False)
     for item in found:
         state = "waits for approval" if item.plan is None else "begun: approve it again"
-        table.add_row(item.id, item.created_at, item.requested_by, item.reason, state)
-    out.print(table)
+        out.print(f"{item.id}  {item.created_at}  {item.requested_by}: {item.reason} ({state})")
     next_step("indelible subject erase approve REQUEST --approver NAME --ids FILE")
