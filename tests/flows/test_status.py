@@ -25,7 +25,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def land(place: Path, name: str, *extra: str) -> None:
-    lines = [json.dumps({"time": f"2026-11-02T10:00:0{n}Z", "message": f"{name} {n}"}) for n in range(3)]
+    lines = [json.dumps({"time": "2026-11-02T10:00:00Z", "message": f"{name} {n}"}) for n in range(50)]
     (place / "app" / name).write_text("\n".join([*lines, *extra]) + "\n")
 
 
