@@ -10,9 +10,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
+from uuid import UUID
 
 from prefect import runtime as prefect_runtime
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 
 from flows.receipts import BatchReceipt, CheckpointReceipt, StartedRun
 from tasks.audit.confidence import in_words
@@ -31,6 +32,23 @@ def publish(key: str, markdown: str, description: str) -> None:
     """Attach a text to the run that is under way. Runs of one key make up a history in the UI."""
     name = re.sub(r"[^a-z0-9]+", "-", key.lower()).strip("-")
     create_markdown_artifact(f"{markdown.rstrip()}\n\n{_links(name)}\n", key=name, description=description)
+
+
+class Progress:
+    """How far a run is, as a bar in the UI. A run of one batch gets none: it would be full or empty."""
+
+    def __init__(self, source: str, batches: int) -> None:
+        self._batches, self._done = batches, 0
+        self._bar: UUID | None = None
+        if batches > 1:
+            key, what = f"progress-{source}", f"{source}: {count(batches, 'batch')} to seal"
+            self._bar = create_progress_artifact(0.0, key=key, description=what)  # type: ignore[assignment]
+
+    def step(self) -> None:
+        """One more batch is done."""
+        self._done += 1
+        if self._bar is not None:
+            update_progress_artifact(self._bar, 100.0 * self._done / self._batches)
 
 
 def _links(key: str) -> str:
