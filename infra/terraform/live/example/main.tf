@@ -55,3 +55,13 @@ module "landing_bucket" {
   bucket      = "${var.name}-landing"
   kms_key_arn = module.landing_key.arn
 }
+
+module "key_table" {
+  source = "../../modules/key-table"
+
+  name               = "${var.name}-key-table"
+  administrators     = [var.break_glass_arn, local.roles["key-administrator"]]
+  users              = [local.roles["deliverer"]]
+  subnet_ids         = var.subnet_ids
+  security_group_ids = var.security_group_ids
+}

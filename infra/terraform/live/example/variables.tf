@@ -23,3 +23,13 @@ variable "max_retention_days" {
   type        = number
   default     = 4000
 }
+
+variable "subnet_ids" {
+  description = "Private subnets of the key table's database server, in two zones at least."
+  type        = list(string)
+}
+
+variable "security_group_ids" {
+  description = "Security groups that admit deliverers and the sequencer, and nobody else, to port 5432."
+  type        = list(string)
+}
