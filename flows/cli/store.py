@@ -29,7 +29,7 @@ def probe(
     endpoint: Endpoint = None,
     as_json: AsJson = False,
 ) -> None:
-    """Attack locked canaries as the store's own identity and as [probe.identities]; seal the result.
+    """Attack locked canaries as the store's own identity and those of probe.identities; seal the result.
 
     Exit code 5 when anything succeeds that must fail.
     """
