@@ -1,0 +1,79 @@
+"""`indelible subject export` and `reidentify`, as people call them."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from flows.cli.app import app
+from tests.integration.test_identities import ALICE
+from tests.integration.test_subject_access import accesses, make
+
+CLI = CliRunner()
+
+
+def call(*arguments: str, stdin: str | None = None) -> Result:
+    return CLI.invoke(app, ["subject", *arguments], input=stdin)
+
+
+def done(*arguments: str, stdin: str | None = None) -> str:
+    result = call(*arguments, stdin=stdin)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_the_steps_that_the_runbooks_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime, store = make(tmp_path / "a", 0)
+    for name, value in {
+        "STORE__URI": store.uri,
+        "STATE": str(tmp_path / "a" / "state"),
+        "CONTRACTS": str(tmp_path / "a" / "contracts"),
+        "LOG__ORIGIN": "audit.example/test",
+    }.items():
+        monkeypatch.setenv(f"INDELIBLE_{name}", value)
+    monkeypatch.chdir(tmp_path)
+
+    text = done("export", "--ids", "-", "-o", "me.zip", "--requested-by", "ida", stdin=f"{ALICE}\n")
+    assert "3 records (3 of app)" in text.replace("\n", " ")
+    assert ALICE not in text
+    archive = zipfile.ZipFile(io.BytesIO(Path("me.zip").read_bytes()))
+    line = json.loads(archive.read("records/app-0001.jsonl").splitlines()[0])
+    pseudonym = line["record"]["user_email"]
+
+    Path("secret").write_text("correct horse\n")
+    settings = ""
+    for name in ("anna", "otto"):
+        shown = done("reidentify", "enrol", name, "-o", f"{name}.pem", "--passphrase-file", "secret")
+        settings += shown[shown.index("[officers.") : shown.index("next:")]
+        assert Path(f"{name}.pem").stat().st_mode & 0o777 == 0o600
+        assert b"ENCRYPTED" in Path(f"{name}.pem").read_bytes()
+    Path("indelible.toml").write_text(settings)
+
+    asked = ("--source", "app", "--pseudonym", pseudonym, "--purpose", "fraud", "--case", "17")
+    done("reidentify", "request", *asked, "--expires", soon(), "--requested-by", "ida")
+    refused = call("reidentify", "release", "reidentify.json")
+    assert refused.exit_code != 0
+    declined = call("reidentify", "sign", "reidentify.json", "--key", "anna.pem", stdin="n\n")
+    assert declined.exit_code != 0
+    for name in ("anna", "otto"):
+        key = ("--key", f"{name}.pem", "--passphrase-file", "secret")
+        shown = done("reidentify", "sign", "reidentify.json", *key, stdin="y\n")
+        assert pseudonym in shown
+    done("reidentify", "release", "reidentify.json")
+    first = done("reidentify", "open", "release.json", "--key", "anna.pem", "--passphrase-file", "secret")
+    assert ALICE not in first
+    last = done(
+        "reidentify", "open", "release-2.json", "--key", "otto.pem", "--passphrase-file", "secret", "--json"
+    )
+    assert json.loads(last) == [{"column": "user_email", "pseudonym": pseudonym, "value": ALICE}]
+    assert [entry["action"] for entry in accesses(runtime)] == ["subject-export", "reidentify"]
+
+
+def soon() -> str:
+    return (datetime.now(UTC) + timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M")
