@@ -28,10 +28,12 @@ from tasks.evidence.audit_entry import FAILING, CheckLine, FindingLine
 from tasks.evidence.completeness_entry import parse_lines
 from tasks.evidence.entry import parse_entry
 from tasks.log import reader
+from tasks.metrics.facts import facts
+from tasks.metrics.families import AUDIT_OK
 from tasks.storage.local import LocalStore
 from tasks.verify import ZipReader, verify
-from tests.support.audits import VANISHING_DAY, Audited, document
-from tests.support.faults import SOURCE, drop_text, remembered_gate, write_contract
+from tests.support.audits import VANISHING_DAY, Audited, document, open_gate
+from tests.support.faults import SOURCE, drop_text, write_contract
 from tests.support.s3 import S3
 from tests.support.seaweed_filer import Filer
 from tests.support.witnesses import make_witness, serving, witness_signer
@@ -39,7 +41,7 @@ from tests.support.witnesses import make_witness, serving, witness_signer
 
 @pytest.fixture(scope="module", autouse=True)
 def gate() -> Iterator[None]:
-    with remembered_gate():
+    with open_gate():
         yield
 
 
@@ -62,7 +64,7 @@ def test_a_whole_store_passes_and_the_result_is_evidence(s3: S3, tmp_path: Path)
     assert unmeasured == {"witnesses", "canaries"}
     assert len(set(told)) > 10
 
-    entry = place.entries("audit")[-1]
+    entry: Any = place.entries("audit")[-1]
     assert entry == parse_entry(place.store.read(paths.sequence(*result.place or (0, 0))))
     assert entry.items() >= result.entry.items()
     seals = place.entries("seal")
@@ -71,11 +73,11 @@ def test_a_whole_store_passes_and_the_result_is_evidence(s3: S3, tmp_path: Path)
         "altered_ppm": 1000, "found_ppm": 1_000_000, "population": records, "records": records, "seed": "",
     }  # fmt: skip
     assert len(entry["slots"]) == 64  # a quarter of the files: the period is four weeks
-    facts = entry["report"]
-    stored = place.store.read(facts["path"], facts["version_id"])
-    lines = parse_lines(stored, facts, CheckLine | FindingLine)
+    report = entry["report"]
+    stored = place.store.read(report["path"], report["version_id"])
+    lines = parse_lines(stored, report, CheckLine | FindingLine)
     assert sorted(map(str, lines)) == sorted(map(str, result.lines))
-    assert place.s3.head(facts["path"]).retain_until is not None
+    assert place.s3.head(report["path"]).retain_until is not None
     runtime = place.runtime()
     sql = "SELECT kind, holds, failed, sampled, slots FROM audits WHERE kind = 'store-audit'"
     _, answer = run_query(runtime.session(), runtime.catalog_path, sql)
@@ -96,7 +98,7 @@ def test_a_whole_store_passes_and_the_result_is_evidence(s3: S3, tmp_path: Path)
     bundle = tmp_path / "bundle.zip"
     evidence.export(runtime, first, today, bundle)
     with zipfile.ZipFile(bundle) as members:
-        assert facts["path"] in members.namelist()
+        assert report["path"] in members.namelist()
         assert "what was due" in members.read("report.html").decode()
     assert verify(ZipReader(bundle), own_policy(runtime)).ok
 
@@ -177,6 +179,9 @@ def test_a_failed_audit_is_sealed_and_says_what_it_did_not_find(
     assert not result.holds
     assert place.entries("audit")[-1]["holds"] is False
     assert evidence.verify_store(place.runtime()).shards[-1].pending == 0  # it is signed, whatever is damaged
+    with place.runtime().catalog() as catalog:
+        exported = {sample.labels: sample.value for sample in facts(catalog, 0) if sample.metric is AUDIT_OK}
+    assert exported == {("store-audit", ""): 0}  # which is what the alert goes by
     assert states(result)["log"] == "holds"
     assert states(result)["probe"] == states(result)["canaries"] == "not-measured"
     assert result.entry["slots"] == list(range(256))
@@ -191,7 +196,7 @@ def test_a_sample_meets_an_altered_record_and_a_budget_is_kept(s3: S3, tmp_path:
     light = frozenset({"locks", "probe", "canaries", "drill"})
     result = audit(place.runtime(), Order(budget=0, without=light))
     assert ("records", "file-root-mismatch") in findings(result)
-    sizes = [facts["bytes"] for name in ("files", "quarantine") for facts in place.entries("seal")[0][name]]
+    sizes = [file["bytes"] for name in ("files", "quarantine") for file in place.entries("seal")[0][name]]
     assert result.entry["counts"]["bytes"] < min(sizes)
 
 
