@@ -25,6 +25,7 @@ from flows.forms import AnyDay, Source
 from flows.poison import Outcome, suspects_error
 from flows.readiness import check_store
 from flows.receipts import BatchReceipt, CheckpointReceipt
+from flows.runners import spread
 from flows.work import POLICY, confined, opened
 from tasks.batch import Drop
 from tasks.errors import UsageError
@@ -69,9 +70,11 @@ def deliver(
     with opened() as (runtime, _):
         batches = plan_batches(source, pipeline.Window(since, until))
         log.info("%s", artifacts.count(sum(map(len, batches)), "new drop"))
-        outcome = Outcome()
-        for batch in batches:
-            outcome.add(seal_batch(source, batch))
+        outcome, progress = Outcome(), artifacts.Progress(source, len(batches))
+        calls = ({"source": source, "references": batch} for batch in batches)
+        for done in spread(runtime.settings.run, seal_batch, calls):
+            outcome.add(done)
+            progress.step()
         receipts = outcome.receipts
         checkpoint = publish_log()
         text = artifacts.delivery(source, receipts, checkpoint, runtime.store)

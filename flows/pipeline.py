@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flows import holding
@@ -25,7 +26,7 @@ from flows.receipts import BatchReceipt, CheckpointReceipt
 from flows.sequencer import hand_over, locator, newest_receipt
 from flows.shards import current_shard, integrate, log_until, terms
 from flows.wiring import Runtime
-from tasks.batch import Drop, ReadBatch, RedactedBatch
+from tasks.batch import FINGERPRINT, TIME, Drop, ReadBatch, RedactedBatch
 from tasks.contracts.model import Contract
 from tasks.errors import AlreadyExistsError, StoreRefusedError
 from tasks.evidence import paths
@@ -173,7 +174,9 @@ def deliver_batch(
             record_class(runtime, catalog, contract)
             commit_keys(runtime, catalog, redacted.keys)
         try:
-            receipt = _seal(runtime, contract, redacted, catalog, year, planned)
+            receipt = _seal(
+                runtime, contract, redacted, catalog, year, planned, partial(_is_new, catalog, drops, batch)
+            )
             _events.info("sealed", extra=receipt.facts())
             return [receipt]
         except OvertakenError:
@@ -276,6 +279,16 @@ def _without_known(batch: ReadBatch, catalog: Catalog) -> ReadBatch | None:
     return batch.keep(new) if known else batch
 
 
+def _is_new(catalog: Catalog, drops: Sequence[Drop], read: ReadBatch, batch: RedactedBatch) -> bool:
+    """Whether a batch would be made the same now: none of its drops, and none of its records, is sealed meanwhile."""
+    if catalog.unsealed(drops) != list(drops) or _without_known(read, catalog) is not read:
+        return False
+    if FINGERPRINT not in batch.frame.columns:
+        return True
+    dates = batch.frame[TIME].dt.strftime("%Y-%m-%d").unique().to_list()
+    return not catalog.known_fingerprints(batch.source, dates, batch.frame[FINGERPRINT].drop_nulls())
+
+
 def _judge(
     runtime: Runtime, contract: Contract, batch: ReadBatch, catalog: Catalog, hold: str | None
 ) -> RedactedBatch:
@@ -298,7 +311,16 @@ def _seal(
     catalog: Catalog,
     year: int,
     planned: Tail,
+    is_new: Callable[[RedactedBatch], bool],
 ) -> BatchReceipt:
+    def plan_again() -> tuple[Callable[[], Tail], int] | None:
+        """Of a source's batches that are made at the same time one commits first; the others need not be remade."""
+        catalog.sync()
+        if current_shard(runtime) != year or not is_new(batch):
+            return None
+        tail = catalog.tail(year, contract.source)
+        return locator(runtime, catalog, year, contract.source, tail.all_years), tail.source_seq
+
     now = runtime.store.now()
     salt_key = runtime.keyring.secret("salt")
     until = solve(terms(runtime, contract), "data").until(now)
@@ -326,5 +348,6 @@ def _seal(
         sealed_at=now,
         software=runtime.software,
         note_places=runtime.keyring.note_places,
+        plan_again=plan_again,
     )
     return BatchReceipt.of(year, sealed, batch)

@@ -54,6 +54,9 @@ class Position(Protocol):
         ...
 
 
+PlanAgain = Callable[[], tuple[Callable[[], Position], int] | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Retention:
     """Until when what is written stays locked."""
@@ -75,6 +78,7 @@ def seal(
     sealed_at: datetime,
     software: str,
     note_places: NotePlaces | None = None,
+    plan_again: PlanAgain | None = None,
 ) -> SealedBatch:
     """Store a batch and commit it.
 
@@ -91,9 +95,11 @@ def seal(
         sealed_at: the store's time.
         software: name and version, for the record.
         note_places: writes down where persons occur, see `Keyring.note_places`.
+        plan_again: when the source has grown meanwhile: `locate` and `planned_seq` anew if the batch is
+            nevertheless as it would be made now, else None.
 
     Raises:
-        OvertakenError: the source has grown; plan again.
+        OvertakenError: the source has grown, and the batch must be made again.
         EntryTooLargeError: split the batch.
     """
     check_not_overtaken(locate(), planned_seq, batch.source)
@@ -107,7 +113,16 @@ def seal(
         software=software,
         note_places=note_places,
     )
-    return commit(store, year, body, locate=locate, planned_seq=planned_seq, retain_until=retention.log)
+    while True:
+        try:
+            return commit(
+                store, year, body, locate=locate, planned_seq=planned_seq, retain_until=retention.log
+            )
+        except OvertakenError:
+            again = plan_again() if plan_again is not None else None
+            if again is None:
+                raise
+            locate, planned_seq = again
 
 
 def store_batch(
