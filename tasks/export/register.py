@@ -145,6 +145,7 @@ def gaps(activities: Iterable[Activity]) -> list[Gap]:
             (one.purposes, "the purposes", "processing.purposes"),
             (one.persons, "the categories of persons", "processing.persons"),
             (one.recipients, "the recipients", "roles"),
+            (one.kept_at_most, "the longest time that records are kept", "slaProperties, retentionMaximum"),
             (one.transfers, "transfers to third countries, or that there are none", "processing.transfers"),
         )
         found += [Gap(one.source, what, where) for value, what, where in asked if not value]
