@@ -78,9 +78,10 @@ def handler() -> logging.Handler:
 def install(settings: LogOutputSettings) -> None:
     """Log so in this process: of libraries warnings only, of ours what the settings say.
 
-    Without a file, a command says what it does on its own; then warnings are all that standard error gets.
+    Without a file, a command says what it does on its own; then warnings are all that standard error gets. A
+    process that logs already stays as it is.
     """
-    logging.basicConfig(handlers=[_handler(settings)], level=logging.WARNING, force=True)
+    logging.basicConfig(handlers=[_handler(settings)], level=logging.WARNING)
     EVENTS.setLevel(settings.level.upper() if settings.file is not None else logging.WARNING)
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from flows import wiring
+from flows import logs, wiring
 from flows.embedded import embedded_settings
 from flows.settings import Settings, load_settings
 
@@ -53,6 +53,7 @@ def settings_with(
     `identity` is whose credentials are used in the embedded store; None: the writer's.
     """
     settings = load_settings()
+    logs.install(settings.logs)
     if store is not None or endpoint is not None:
         changes = {"uri": store or settings.store.uri, "endpoint": endpoint or settings.store.endpoint}
         settings = settings.model_copy(update={"store": settings.store.model_copy(update=changes)})
