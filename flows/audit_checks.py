@@ -124,7 +124,7 @@ def check_records(examined: Examined) -> list[Result]:
             found.append(
                 Found(code, "changed", "A drawn record is not what was signed.", _VERIFY, facts["path"])
             )
-    sentence = f"{done:,} of {sealed.population:,} records, drawn at random, lead to the signed root."
+    sentence = f"{done:,} of {count(len(numbers), 'record')} drawn at random lead to the signed root."
     return [Result("records", sentence, found, counts={"rows": done})]
 
 

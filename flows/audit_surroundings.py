@@ -53,9 +53,8 @@ def check_sources(examined: Examined) -> list[Result]:
             verdict: Any = finding.verdict
             step = f"{CODES[finding.code][2]} ({source})"
             found.append(Found(finding.code, verdict, finding.sentence, step, finding.key or source))
-    sentence = (
-        f"{measured:,} sources were compared with their landing places and rhythms, from {since:%Y-%m-%d} on."
-    )
+    what = count(measured, "source") if measured else "No source"
+    sentence = f"{what} could be compared with landing place and rhythm, from {since:%Y-%m-%d} on."
     return [Result("completeness", sentence, found, measured=bool(measured))]
 
 
