@@ -65,7 +65,9 @@ def test_attack_is_caught_and_its_object_named(
     )
     assert report.ok == (verdict not in (Verdict.CHANGED, Verdict.MISSING))
     assert all(_is_complete(finding) for finding in report.findings)
-    assert verify(tree, trusted, hasher=parquet_leaves) == report, "the operator's command says something else"
+    assert verify(tree, trusted, hasher=parquet_leaves) == report, (
+        "the operator's command says something else"
+    )
 
 
 def test_the_tree_that_nobody_touched_holds() -> None:

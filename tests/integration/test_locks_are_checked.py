@@ -72,7 +72,10 @@ def test_an_honest_store_has_every_lock_and_each_was_looked_at(s3: S3, tmp_path:
     runtime = delivered(s3, tmp_path, lambda _: False)
     report = evidence.verify_store(runtime)
     assert report.findings == ()
-    prefixes = (*(f"{kind}/" for kind in ("data", "quarantine", "ledger", "gate", "redaction", "contracts")), "log/")
+    prefixes = (
+        *(f"{kind}/" for kind in ("data", "quarantine", "ledger", "gate", "redaction", "contracts")),
+        "log/",
+    )
     stored = [info.path for prefix in prefixes for info in runtime.store.list(prefix)]
     looked_at = [
         path for path in stored if not path.startswith("log/") or "/seq/" in path or "points/" in path
@@ -96,7 +99,8 @@ def test_each_sealed_version_whose_lock_ends_before_its_entry_says_is_named(
     wrong = {
         info.path
         for info in runtime.store.list()
-        if info.path.split("/")[0] in {"data", "quarantine", "ledger", "gate", "redaction", "contracts", "log"}
+        if info.path.split("/")[0]
+        in {"data", "quarantine", "ledger", "gate", "redaction", "contracts", "log"}
         and not info.path.startswith(spared)
         and info.path != paths.checkpoint(year)
         and (

@@ -16,7 +16,17 @@ from tests.support.roles import ACTIONS, LANDING, STORE, Scene, declared, lock
 from tests.support.s3 import S3
 
 ADMINISTRATOR = "admin"
-PREFIXES = ("data/", "quarantine/", "identities/", "ledger/", "log/", "inbox/", "lists/", "catalog/", "data/century-")
+PREFIXES = (
+    "data/",
+    "quarantine/",
+    "identities/",
+    "ledger/",
+    "log/",
+    "inbox/",
+    "lists/",
+    "catalog/",
+    "data/century-",
+)
 CONFIG = Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1})
 
 
