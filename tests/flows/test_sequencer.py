@@ -240,6 +240,14 @@ def test_a_contract_that_the_sequencer_does_not_have_is_refused(place: Place) ->
     assert place.refusal(place.hand_over(1)) == "manifest-contract"
 
 
+def test_a_policy_that_the_sequencer_does_not_have_is_refused(place: Place) -> None:
+    digest = "ab" * 32
+    asked = {"bytes": 1, "purpose": "audit", "sha256": digest, "tenant": "default", "version_id": ""}
+    rego = {**asked, "path": paths.treatment_policy(digest)}
+    note = place.altered(place.hand_over(1), lambda body: body.update(rego=rego))
+    assert place.refusal(note) == "manifest-contract"
+
+
 def test_a_source_that_the_sequencer_does_not_have_is_refused(place: Place) -> None:
     note = place.hand_over(1)
 
