@@ -1,20 +1,24 @@
-"""The compose file's own commands, settings and secrets, run without an engine: from empty volumes to a sealed drop."""
+"""The compose file's own commands and secrets, run without an engine: from empty volumes to a restore drill."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 import requests
 
-from flows import pipeline
+from flows import evidence, key_backups, pipeline
 from flows.settings import Settings
-from flows.wiring import build
+from flows.wiring import Runtime, build
+from tasks.catalog.query import run_query
 from tasks.errors import StoreRefusedError
 from tasks.storage.bucket import bucket_state
 from tasks.storage.s3 import S3Store
@@ -57,17 +61,34 @@ def services(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> It
         yield services
 
 
-@pytest.fixture
-def settings(services: Outside, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """As the worker's container sees them."""
+def worker(services: Outside, context: pytest.MonkeyPatch, state: Path) -> Runtime:
+    """As the worker's container sees the deployment, with its own state directory."""
     services.prepare("worker")
     environment = services.environment("worker")
     secrets = Path(environment["SECRETS"]).glob("INDELIBLE_*")
     environment |= {file.name: file.read_text() for file in secrets}
+    environment["INDELIBLE_STATE"] = str(state)
     for name, value in environment.items():
         if name.startswith("INDELIBLE_"):
-            monkeypatch.setenv(name, value)
-    return Settings()
+            context.setenv(name, value)
+    return build(Settings())
+
+
+def land(services: Outside, name: str, *persons: str) -> None:
+    now = datetime.now(UTC).isoformat()
+    lines = [
+        f'{{"time":"{now}","level":"info","message":"{name} {n}","user":"{p}"}}\n'
+        for n, p in enumerate(persons)
+    ]
+    s3(services, "collector", "landing").request(
+        "put_object", Key=f"app/{name}", Body="".join(lines).encode()
+    )
+
+
+def people(runtime: Runtime) -> list[tuple[Any, ...]]:
+    """Pseudonyms with how many records each has."""
+    query = 'SELECT "user", count(*) FROM app GROUP BY ALL ORDER BY ALL'
+    return run_query(runtime.session(), runtime.catalog_path, query)[1]
 
 
 def s3(services: Outside, identity: str, bucket: str, prefix: str = "") -> S3Store:
@@ -82,21 +103,49 @@ def s3(services: Outside, identity: str, bucket: str, prefix: str = "") -> S3Sto
     )
 
 
-def test_a_drop_is_sealed_under_lock_and_signed_by_openbao(services: Outside, settings: Settings) -> None:
-    state = bucket_state(s3(services, "admin", "indelible"))
-    assert (state.versioning, state.object_lock, state.default_days) == (True, True, 1)
-    line = f'{{"time":"{datetime.now(UTC).isoformat()}","level":"info","message":"here","user":{{"id":"kim"}}}}\n'
-    s3(services, "collector", "landing").request("put_object", Key="app/1.ndjson", Body=line.encode())
+def test_a_drop_is_sealed_and_a_lost_machine_comes_back_from_store_keys_and_one_backup(
+    services: Outside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = bucket_state(s3(services, "admin", "indelible"))
+    assert (bucket.versioning, bucket.object_lock, bucket.default_days) == (True, True, 1)
+    land(services, "1.ndjson", "kim", "lee", "kim")
+    first = worker(services, monkeypatch, tmp_path / "first")
 
-    pipeline.deliver(build(settings), "app")
+    pipeline.deliver(first, "app")
 
-    auditor = s3(services, "auditor", "indelible")
-    assert f"{ORIGIN}/{YEAR}" in auditor.read(f"log/{YEAR}/checkpoint").decode()
-    (data,) = auditor.list("data/")
+    assert f"{ORIGIN}/{YEAR}" in s3(services, "auditor", "indelible").read(f"log/{YEAR}/checkpoint").decode()
+    data = next(iter(s3(services, "auditor", "indelible").list("data/")))
     with pytest.raises(StoreRefusedError):
         s3(services, "writer", "indelible").delete(data.path, "")
-    assert not list((settings.key_directory).glob("signing-*"))  # OpenBao has it
-    assert not (settings.key_directory / "table.db").exists()  # PostgreSQL has it
+    directory = first.settings.key_directory
+    assert not list(directory.glob("signing-*"))  # OpenBao has it
+    assert not (directory / "table.db").exists()  # PostgreSQL has it
+
+    # The drill of infra/docs/backup.md. Store, OpenBao, key directory and one backup of the key table are kept.
+    before = people(first)
+    key_backups.back_up(first, tmp_path / "table.backup")
+    shutil.rmtree(tmp_path / "first")
+    lose_key_table(services)
+    second = worker(services, monkeypatch, tmp_path / "second")
+    assert key_backups.restore(second, tmp_path / "table.backup").keys > 0
+    land(services, "2.ndjson", "lee")
+
+    receipts, _ = pipeline.deliver(second, "app")
+
+    # Exactly what is new, to the same persons, and all of it holds.
+    assert [receipt.accepted for receipt in receipts] == [1]
+    assert sorted(count for _, count in before) == [1, 2]
+    assert [name for name, _ in people(second)] == [name for name, _ in before]
+    assert [count for _, count in people(second)] == [2, 2]
+    report = evidence.verify_store(second)
+    assert report.ok, report.findings
+
+
+def lose_key_table(services: Outside) -> None:
+    url = services.here("worker", (services.secrets / "keys-database-url").read_text())
+    with psycopg.connect(url.replace("postgresql+psycopg", "postgresql")) as connection:
+        connection.execute("DROP OWNED BY keys")
+        connection.execute("CREATE SCHEMA IF NOT EXISTS public")
 
 
 def test_the_token_uses_keys_and_cannot_rotate_make_or_read_them(services: Outside) -> None:

@@ -41,7 +41,9 @@ class Outside:
     Attributes:
         directory: of everything that they write.
         secrets: what `infra/new_secrets.py` wrote.
-        postgres: port and programs of a server whose user and password `environment` gives.
+        postgres_port: of a server that `infra/compose/databases.sh` has set up.
+        postgres_binaries: its programs.
+        ports: of the compose network -> here.
     """
 
     directory: Path
