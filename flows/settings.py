@@ -25,6 +25,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from flows.audit_settings import AuditSettings
 from flows.run_settings import RunSettings
 from tasks.errors import UsageError, VerificationError
 from tasks.evidence.note import CosignatureVerifier
@@ -273,17 +274,6 @@ class TimestampSettings(_Section):
     timeout_s: float = Field(default=10, gt=0)
 
 
-class AuditSettings(_Section):
-    """How much an audit reads back."""
-
-    period_days: int = Field(default=28, ge=1, le=3660, description="in which every file is read back once")
-    sample: int = Field(default=1000, ge=0, le=1_000_000, description="records that are hashed again")
-    budget_bytes: int | None = Field(
-        default=None, ge=0, description="bytes of files that a sample audit may read; by default no limit"
-    )
-    expiry_days: int = Field(default=30, ge=1, description="a certificate that ends sooner is pointed out")
-
-
 class MetricsSettings(_Section):
     """What Prometheus is told."""
 
@@ -319,6 +309,17 @@ class LogOutputSettings(_Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
+class TraceSettings(_Section):
+    """Traces of deliveries; needs the extra `traces`."""
+
+    endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s]+$",
+        description="of an OpenTelemetry collector, ending in /v1/traces",
+    )
+    timeout_s: float = Field(default=5, gt=0, le=60)
+
+
 class Settings(BaseSettings):
     """All settings of a deployment."""
 
@@ -350,6 +351,7 @@ class Settings(BaseSettings):
     timestamps: TimestampSettings = TimestampSettings()
     metrics: MetricsSettings = MetricsSettings()
     logs: LogOutputSettings = LogOutputSettings()
+    traces: TraceSettings = TraceSettings()
     officers: dict[Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")], OfficerSettings] = Field(
         default_factory=dict
     )
