@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypedDict, cast
 
 from flows.access import seal_access
-from flows.settings import OfficerSettings
+from flows.officer_settings import OfficerSettings
 from flows.wiring import Runtime
 from tasks.errors import KeyUnavailableError, NotFoundError, UsageError, VerificationError
 from tasks.evidence.access_entry import (

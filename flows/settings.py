@@ -26,6 +26,7 @@ from pydantic_settings import (
 )
 
 from flows.audit_settings import AuditSettings
+from flows.officer_settings import Officers
 from flows.run_settings import RunSettings
 from tasks.errors import UsageError, VerificationError
 from tasks.evidence.note import CosignatureVerifier
@@ -292,13 +293,6 @@ class MetricsSettings(_Section):
     )
 
 
-class OfficerSettings(_Section):
-    """An officer who may agree to re-identification: public keys, as `indelible subject reidentify enrol` shows."""
-
-    sign_key: str = Field(pattern=r"^[0-9a-f]{64}$", description="Ed25519, in hex")
-    open_key: str = Field(pattern=r"^[0-9a-f]{64}$", description="X25519, in hex")
-
-
 class LogOutputSettings(_Section):
     """Where log lines go. Receipts and reports are no log lines."""
 
@@ -352,9 +346,7 @@ class Settings(BaseSettings):
     metrics: MetricsSettings = MetricsSettings()
     logs: LogOutputSettings = LogOutputSettings()
     traces: TraceSettings = TraceSettings()
-    officers: dict[Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")], OfficerSettings] = Field(
-        default_factory=dict
-    )
+    officers: Officers = Field(default_factory=dict)
     audit: AuditSettings = AuditSettings()
 
     @classmethod
