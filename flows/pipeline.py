@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from flows import holding
+from flows import holding, traces
 from flows.attempts import Attempts
 from flows.commitments import commit_keys
 from flows.entries import record_class
@@ -86,8 +86,10 @@ def find_new(runtime: Runtime, source: str, window: Window, catalog: Catalog) ->
     """
     contract = runtime.contract(source)
     limits = runtime.settings.limits
-    listed = [drop for drop in list_drops(runtime.landing(source), contract) if window.covers(drop)]
-    new = catalog.unsealed(listed)
+    with traces.span("list", source=source) as told:
+        listed = [drop for drop in list_drops(runtime.landing(source), contract) if window.covers(drop)]
+        new = catalog.unsealed(listed)
+        told.tell(listed=len(listed), drops=len(new), bytes=sum(drop.size for drop in new))
     cap = runtime.settings.run.attempts
     for drops, size in by_suspicion(_attempts(runtime, source), new, cap, limits.batch_drops):
         yield from plan(drops, max_bytes=limits.batch_bytes, max_drops=size)
@@ -174,9 +176,10 @@ def deliver_batch(
             record_class(runtime, catalog, contract)
             commit_keys(runtime, catalog, redacted.keys)
         try:
-            receipt = _seal(
-                runtime, contract, redacted, catalog, year, planned, partial(_is_new, catalog, drops, batch)
-            )
+            with traces.span("seal", source=source) as told:
+                is_new = partial(_is_new, catalog, drops, batch)
+                receipt = _seal(runtime, contract, redacted, catalog, year, planned, is_new)
+                told.tell(**receipt.facts())
             _events.info("sealed", extra=receipt.facts())
             return [receipt]
         except OvertakenError:
@@ -199,6 +202,14 @@ def publish(runtime: Runtime, catalog: Catalog) -> CheckpointReceipt:
     year = current_shard(runtime)
     if runtime.settings.sequencer.worker:
         return newest_receipt(runtime, year)  # a worker has no key to sign with
+    with traces.span("publish") as told:
+        receipt = _publish(runtime, catalog, year)
+        told.tell(**receipt.facts())
+    _events.info("published", extra=receipt.facts())
+    return receipt
+
+
+def _publish(runtime: Runtime, catalog: Catalog, year: int) -> CheckpointReceipt:
     now = runtime.store.now()
     shards = {shard: integrate(runtime, shard) for shard in reader.shards(runtime.store)}
     integrated = shards[year]
@@ -216,7 +227,7 @@ def publish(runtime: Runtime, catalog: Catalog) -> CheckpointReceipt:
         # DuckDB files are not byte-reproducible; of two publishers of one size, the first one's stays.
         with suppress(AlreadyExistsError):
             runtime.store.create(path, data, retain_until=until)
-    receipt = CheckpointReceipt(
+    return CheckpointReceipt(
         shard=year,
         origin=runtime.origin(year),
         size=integrated.size,
@@ -227,8 +238,6 @@ def publish(runtime: Runtime, catalog: Catalog) -> CheckpointReceipt:
         unheld=unheld,
         **confirm(runtime, shards, year),
     )
-    _events.info("published", extra=receipt.facts())
-    return receipt
 
 
 def restore_catalog(runtime: Runtime, catalog: Catalog) -> tuple[str, ...]:
@@ -264,9 +273,13 @@ def _stored_checkpoint(runtime: Runtime, year: int) -> tuple[int, str]:
 def _read(
     runtime: Runtime, place: Readable, contract: Contract, drops: Sequence[Drop], poison: str | None
 ) -> ReadBatch:
-    if poison is not None:
-        return hold_whole(place, contract, drops, poison)
-    return read_batch(place, contract, drops, runtime.limits())
+    size = sum(drop.size for drop in drops)
+    with traces.span("read", source=contract.source, drops=len(drops), bytes=size) as told:
+        if poison is not None:
+            return hold_whole(place, contract, drops, poison)
+        batch = read_batch(place, contract, drops, runtime.limits())
+        told.tell(records=batch.frame.height, set_aside=batch.set_aside.height)
+        return batch
 
 
 def _without_known(batch: ReadBatch, catalog: Catalog) -> ReadBatch | None:
@@ -292,16 +305,19 @@ def _is_new(catalog: Catalog, drops: Sequence[Drop], read: ReadBatch, batch: Red
 def _judge(
     runtime: Runtime, contract: Contract, batch: ReadBatch, catalog: Catalog, hold: str | None
 ) -> RedactedBatch:
-    validated = validate(
-        batch,
-        contract,
-        known_fingerprints=lambda dates, candidates: catalog.known_fingerprints(
-            contract.source, dates, candidates
-        ),
-        fingerprint_key=runtime.keyring.secret("fingerprint"),
-        hold=hold,
-    )
-    return redact(validated, contract, runtime.keyring)
+    with traces.span("validate", source=contract.source, records=batch.frame.height) as told:
+        validated = validate(
+            batch,
+            contract,
+            known_fingerprints=lambda dates, candidates: catalog.known_fingerprints(
+                contract.source, dates, candidates
+            ),
+            fingerprint_key=runtime.keyring.secret("fingerprint"),
+            hold=hold,
+        )
+        told.tell(records=validated.frame.height, set_aside=validated.set_aside.height)
+    with traces.span("redact", source=contract.source, records=validated.frame.height):
+        return redact(validated, contract, runtime.keyring)
 
 
 def _seal(

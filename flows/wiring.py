@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
+from flows import traces
 from flows.settings import (
     AwsKmsSettings,
     KeySettings,
@@ -179,7 +180,9 @@ def build(settings: Settings, *, store: ObjectStore | None = None, keyring: Keyr
                 "no store is set", next_step="Run `indelible up`, give --store URI, or set [store] uri."
             )
         store = open_evidence(settings.store)
-    return Runtime(settings, store, keyring or open_keyring(settings))
+    runtime = Runtime(settings, store, keyring or open_keyring(settings))
+    traces.start(settings.traces, runtime.software)
+    return runtime
 
 
 def open_keyring(settings: Settings) -> FileKeyring:
