@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ContextDecorator, contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from prefect import get_run_logger
@@ -59,24 +59,26 @@ POLICY: Final[TaskPolicy] = {
 }
 
 
-@contextmanager
-def confined() -> Iterator[None]:
-    """Let no unexpected exception out as it is. Also a decorator.
+class confined(ContextDecorator):  # noqa: N801 - used as a function is
+    """Let no unexpected exception out as it is. A block, or a decorator that other processes can be sent.
 
     Prefect logs the message of an exception and stores the exception itself, and that of a library may hold
     a value of the record that upset it. What remains is its type and the lines of code that it came by.
     """
-    try:
-        yield
-    except IndelibleError as error:
-        if error.next_step:
-            get_run_logger().error("next: %s", error.next_step)
-        raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, it must not leave as it is
-        raise IndelibleError(
-            describe(error),
-            next_step="Run the same with `indelible` on the machine itself, and report it as a defect.",
-        ) from None
+
+    def __enter__(self) -> None:
+        """Nothing is needed."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Replace what is not ours."""
+        if isinstance(error, IndelibleError):
+            if error.next_step:
+                get_run_logger().error("next: %s", error.next_step)
+        elif isinstance(error, Exception):
+            raise IndelibleError(
+                describe(error),
+                next_step="Run the same with `indelible` on the machine itself, and report it as a defect.",
+            ) from None
 
 
 class _Opened(threading.local):
