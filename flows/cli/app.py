@@ -42,7 +42,7 @@ COMMANDS = {
     "query": ("lake:query", "Answer one SQL query over the published catalog."),
     "quarantine": (
         "quarantine:app",
-        "See what was set aside and why; send it through again after a fix.",
+        "See what was set aside and why; send it through again after a fix, or discard it.",
     ),
     "hold": (
         "hold:app",
