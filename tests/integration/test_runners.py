@@ -106,7 +106,7 @@ def test_batches_in_flight_are_bounded() -> None:
     @flow
     def run() -> list[int]:
         nonlocal most
-        results = []
+        results: list[int] = []
         for result in spread(RunSettings(workers=2, in_flight=3), task(done), calls()):
             most = max(most, len(drawn) - len(results))
             results.append(result)
@@ -132,7 +132,7 @@ class Cluster:
             self._start("worker", *options, f"--name={name}", "--preload=tests.support.slow_batches")
 
     def wait(self) -> None:
-        with Client(self.address, timeout="60s") as client:
+        with Client(self.address, timeout="60s") as client:  # type: ignore[no-untyped-call]
             client.wait_for_workers(2, timeout=60)
 
     def noted(self, what: str) -> Counter[str]:
