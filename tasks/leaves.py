@@ -26,8 +26,10 @@ ROW_GROUP = 65_536
 _HASH_SIZE = 32
 _LEAF_PREFIX = b"\x00"
 _GUARD_ROWS = 4
-# Rows encoded at once: their text still lies in the processor's cache when it is hashed.
-_BLOCK_ROWS = 2_048
+# Rows encoded at once. Fewer, and calls cost more than texts; more, and a file of long rows takes much memory.
+_BLOCK_ROWS = 4_096
+# Rows held as Python objects at once, few enough that the allocator gives the same memory out again.
+_HASHED_ROWS = 256
 # Sorted as code points or as UTF-16, and written with or without escapes, these are the same.
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _SEALABLE = (pl.String, pl.Boolean, pl.Int64, pl.Int32, pl.List(pl.String), pl.Datetime("us", "UTC"))
@@ -138,23 +140,25 @@ def _microseconds(value: datetime) -> int:
 
 def _digests(frame: pl.DataFrame, salt: bytes, prefix: bytes) -> bytes:
     """SHA-256 of `prefix` and each row's canonical JSON with its salt, packed."""
-    blocks = range(0, frame.height, _BLOCK_ROWS)
-    return b"".join(
-        [
-            _hash_rows(
-                frame.slice(at, _BLOCK_ROWS), salt[SALT_SIZE * at :][: SALT_SIZE * _BLOCK_ROWS], prefix
-            )
-            for at in blocks
-        ]
+    times = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime)]
+    rows = frame.with_columns(pl.col(times).cast(pl.Int64), _hex_column(SALT, salt, SALT_SIZE))
+    text = pl.struct(sorted(rows.columns)).struct.json_encode().cast(pl.Binary)
+    blocks = (
+        rows.slice(start, _BLOCK_ROWS).select(text).to_series()
+        for start in range(0, rows.height, _BLOCK_ROWS)
     )
+    return b"".join([_hash_texts(block, prefix) for block in blocks])
 
 
-def _hash_rows(block: pl.DataFrame, salt: bytes, prefix: bytes) -> bytes:
-    times = [name for name, dtype in block.schema.items() if isinstance(dtype, pl.Datetime)]
-    row = block.with_columns(pl.col(times).cast(pl.Int64), _hex_column(SALT, salt, SALT_SIZE))
-    encoded = row.select(pl.struct(sorted(row.columns)).struct.json_encode())[:, 0].cast(pl.Binary)
-    sha256 = hashlib.sha256
-    return b"".join([sha256(prefix + line).digest() for line in encoded.to_list()])
+def _hash_texts(texts: pl.Series, prefix: bytes) -> bytes:
+    begun = hashlib.sha256(prefix)  # copied for each text: cheaper than a copy of the text behind the prefix
+    digests = []
+    for start in range(0, len(texts), _HASHED_ROWS):
+        for text in texts.slice(start, _HASHED_ROWS).to_list():
+            state = begun.copy()
+            state.update(text)
+            digests.append(state.digest())
+    return b"".join(digests)
 
 
 def _hex_column(name: str, packed: bytes, size: int) -> pl.Series:

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tasks import leaves
 from tasks.errors import IndelibleError
@@ -21,6 +23,30 @@ NASTY = [
     "null", "true", "{}", '{"a":1}', "a" * 10_000, "\u202e", "%s%d{}", "'", "`",
     *(chr(code) for code in range(0x20)),
 ]  # fmt: skip
+
+# Any text that UTF-8 has, with what JSON escapes made frequent.
+TEXTS = st.text(
+    st.characters(codec="utf-8") | st.sampled_from('"\\/\x00\x1f\x7f\u2028\u2029\ufeff\U0001f600'),
+    max_size=30,
+)
+ROWS = st.lists(
+    st.tuples(
+        st.none() | TEXTS,
+        st.none() | st.lists(st.none() | TEXTS, max_size=3),
+        st.none() | st.integers(-SAFE, SAFE),
+        st.none() | st.booleans(),
+        st.none() | st.datetimes(datetime(1700, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)),
+    ),
+    min_size=1,
+    max_size=12,
+)
+SCHEMA: dict[str, pl.DataType] = {
+    "text": pl.String(),
+    "List": pl.List(pl.String),
+    "number": pl.Int64(),
+    "flag": pl.Boolean(),
+    "_time": pl.Datetime("us", "UTC"),
+}
 
 
 def nasty_frame() -> pl.DataFrame:
@@ -56,6 +82,12 @@ def test_the_fast_path_equals_the_plain_path_on_nasty_values() -> None:
     assert leaves.leaf_hashes(frame, SEED) == plain_leaves(frame, SEED)
 
 
+@given(ROWS)
+def test_the_fast_path_equals_the_plain_path_on_any_rows(values: list[tuple[object, ...]]) -> None:
+    frame = pl.DataFrame(values, SCHEMA, orient="row")
+    assert leaves.leaf_hashes(frame, SEED) == plain_leaves(frame, SEED)
+
+
 def test_a_personal_group_is_hashed_as_the_plain_path_does(monkeypatch: pytest.MonkeyPatch) -> None:
     frame = nasty_frame()
     expected = b"".join(
@@ -68,6 +100,7 @@ def test_a_personal_group_is_hashed_as_the_plain_path_does(monkeypatch: pytest.M
     assert leaves.leaf_hashes(leaves.withhold(frame, GROUP), SEED) == expected
     monkeypatch.setattr(leaves, "ROW_GROUP", 8)
     monkeypatch.setattr(leaves, "_BLOCK_ROWS", 3)
+    monkeypatch.setattr(leaves, "_HASHED_ROWS", 2)
     assert leaves.leaf_hashes(frame, SEED, personal=GROUP) == expected
     tail = leaves.leaf_hashes(frame.slice(11), SEED, 11, GROUP)
     assert tail == expected[32 * 11 :]
@@ -117,13 +150,13 @@ def test_types_that_have_no_exact_form_are_refused(dtype: pl.DataType) -> None:
 
 def test_an_encoder_that_differs_in_one_row_in_four_seals_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     frame = nasty_frame().head(4)  # as many as the guard looks at
-    honest = leaves._hash_rows
+    honest = leaves._hash_texts
 
-    def wrong(group: pl.DataFrame, salt: bytes, prefix: bytes) -> bytes:
-        hashes = honest(group, salt, prefix)
+    def wrong(texts: pl.Series, prefix: bytes) -> bytes:
+        hashes = honest(texts, prefix)
         return hashes[:96] + bytes(32)
 
-    monkeypatch.setattr(leaves, "_hash_rows", wrong)
+    monkeypatch.setattr(leaves, "_hash_texts", wrong)
     with pytest.raises(IndelibleError, match="nothing was sealed"):
         leaves.leaf_hashes(frame, SEED)
 
