@@ -15,4 +15,8 @@ class AuditSettings(BaseModel):
     budget_bytes: int | None = Field(
         default=None, ge=0, description="bytes of files that a sample audit may read; by default no limit"
     )
+    canaries: bool = Field(
+        default=False,
+        description="deliver made-up events too; they are sealed beside the real ones, for good",
+    )
     expiry_days: int = Field(default=30, ge=1, description="a certificate that ends sooner is pointed out")

@@ -167,7 +167,7 @@ class Catalog:
         """Those of `candidates` that stand in sealed files of the source's event dates.
 
         Cost grows with the rows of those dates, not with the lake: one column of their files is read. What a
-        file held that is not in the store any more is new.
+        file held that is not in the store any more, or cannot be read, is new.
         """
         wanted = list(dates)
         files = self.connection.execute(
@@ -178,9 +178,10 @@ class Catalog:
         names = [path for (path,) in files]
         try:
             return self._fingerprints(names, candidates)
-        except duckdb.IOException:
-            lost = frozenset(self._lost())
-            if lost.isdisjoint(names):
+        except duckdb.Error:
+            rows = "SELECT count(DISTINCT _fingerprint) FROM read_parquet(?, union_by_name = true)"
+            lost = self._unreadable(names, rows)
+            if not lost:
                 raise
             return self._fingerprints([path for path in names if path not in lost], candidates)
 
@@ -282,13 +283,16 @@ class Catalog:
         """(Re)create the views, so that they name every file sealed so far.
 
         Returns:
-            Sealed files that are not in the store. The views go on without them; `tasks.verify` reports them.
+            Sealed files that are not in the store, or are no Parquet files any more. The views go on without
+            them; `tasks.verify` reports them.
         """
         of_sources = tuple(contracts)
         try:
             self._session.create_views(self.connection, of_sources)
-        except duckdb.IOException:
-            lost = self._lost()
+        except duckdb.Error:
+            sql = "SELECT path FROM files WHERE role IN ('data', 'quarantine')"
+            named = [path for (path,) in self.connection.execute(sql).fetchall()]
+            lost = self._unreadable(named, "SELECT count(*) FROM parquet_schema(?)")
             if not lost:
                 raise
             self._session.create_views(self.connection, of_sources, lost)
@@ -328,16 +332,23 @@ class Catalog:
         self.connection = self._session.connect(self._path)
         return data, lost
 
-    def _lost(self) -> tuple[str, ...]:
-        named = self.connection.execute(
-            "SELECT path FROM files WHERE role IN ('data', 'quarantine')"
-        ).fetchall()
-        there = {
-            info.path
-            for prefix in (paths.DATA_PREFIX, paths.QUARANTINE_PREFIX)
-            for info in self._store.list(prefix)
-        }
-        return tuple(sorted({path for (path,) in named} - there))
+    def _unreadable(self, files: Iterable[str], probe: str) -> tuple[str, ...]:
+        """Those of the files that are not in the store, or that `probe` finds damaged.
+
+        A store that does not answer is another matter: then the error is raised, and nothing is left out.
+        """
+        prefixes = (paths.DATA_PREFIX, paths.QUARANTINE_PREFIX)
+        there = {info.path for prefix in prefixes for info in self._store.list(prefix)}
+        return tuple(sorted(p for p in files if p not in there or self._damaged(p, probe)))
+
+    def _damaged(self, path: str, probe: str) -> bool:
+        try:
+            self.connection.execute(probe, [self._session.locate(path)]).fetchall()
+        except duckdb.IOException:
+            raise
+        except duckdb.Error:  # DuckDB has no class of its own for a broken file
+            return True
+        return False
 
     def _forget(self, shard: int, size: int) -> None:
         for table in ENTRY_TABLES:

@@ -60,6 +60,41 @@ def test_the_next_delivery_seals_and_publishes_the_rest(delivered: Runtime, kind
     ]
 
 
+def damage(runtime: Runtime, kind: str) -> str:
+    path = next(info.path for info in runtime.store.list(kind))
+    file = runtime.settings.state.parent / "store" / path
+    file.chmod(0o600)
+    data = file.read_bytes()
+    # Where the footer begins is a matter of its last eight bytes; both the pages and the footer are hit.
+    file.write_bytes(data[:64] + bytes(b ^ 0x55 for b in data[64:-16]) + data[-16:])
+    return path
+
+
+@pytest.mark.parametrize("kind", [paths.DATA_PREFIX, paths.QUARANTINE_PREFIX])
+def test_a_damaged_file_does_not_stop_deliveries_either(delivered: Runtime, kind: str) -> None:
+    damaged = damage(delivered, kind)
+    land(delivered.settings.state.parent / "landing", 2)
+    receipts, checkpoint = pipeline.deliver(delivered, SOURCE)
+    assert [receipt.drops for receipt in receipts] == [1]
+    assert checkpoint.lost == (damaged,)
+    assert count(delivered) > 0
+    assert ("changed", damaged) in [
+        (f.verdict.value, f.path) for f in evidence.verify_store(delivered).findings
+    ]
+
+
+def test_damaged_pages_do_not_stop_deliveries(delivered: Runtime) -> None:
+    path = next(info.path for info in delivered.store.list(paths.DATA_PREFIX))
+    file = delivered.settings.state.parent / "store" / path
+    file.chmod(0o600)
+    data = bytearray(file.read_bytes())
+    data[4:1000] = bytes(996)
+    file.write_bytes(data)
+    land(delivered.settings.state.parent / "landing", 2)
+    receipts, _ = pipeline.deliver(delivered, SOURCE)
+    assert [receipt.drops for receipt in receipts] == [1]
+
+
 def test_the_delivery_names_the_file_for_people(
     delivered: Runtime, capsys: pytest.CaptureFixture[str]
 ) -> None:
