@@ -6,6 +6,7 @@ old copies of the key table, name a new key, rewrap, and schedule the deletion o
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -48,7 +49,7 @@ class AwsKek:
     def rotate(self) -> None:
         """See `tasks.subjects.KeyEncryptionKey`."""
 
-    def retire(self) -> None:
+    def retire(self, used: Collection[str]) -> None:
         """See `tasks.subjects.KeyEncryptionKey`."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
@@ -61,10 +61,11 @@ class FileKek:
         content = self._random_bytes(KEY_BYTES).hex().encode() + b"\n"
         write_new(self._directory / _NAME.format(number), content)
 
-    def retire(self) -> None:
+    def retire(self, used: Collection[str]) -> None:
         """See `tasks.subjects.KeyEncryptionKey`."""
-        for number in self._versions()[:-1]:
-            (self._directory / _NAME.format(number)).unlink(missing_ok=True)
+        for name in map(_NAME.format, self._versions()[:-1]):
+            if name not in used:
+                (self._directory / name).unlink(missing_ok=True)
 
     def _versions(self) -> list[int]:
         found = (_NUMBER.match(path.name) for path in self._directory.glob(_NAME.format("*")))

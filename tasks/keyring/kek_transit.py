@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -63,7 +64,7 @@ class TransitKek:
     def rotate(self) -> None:
         """See `tasks.subjects.KeyEncryptionKey`."""
 
-    def retire(self) -> None:
+    def retire(self, used: Collection[str]) -> None:
         """See `tasks.subjects.KeyEncryptionKey`."""
 
     def _ask(self, action: str, result: str, body: dict[str, Any]) -> str:

@@ -31,8 +31,10 @@ def rewrap(table: KeyTable) -> int:
             count += done
     with table.database.writing() as connection:
         connection.execute(delete(TABLE_KEYS).where(TABLE_KEYS.c.id < new.id))
+        # Another process may have rotated meanwhile: the newest version need not be what wrapped the table key.
+        used = connection.scalars(select(TABLE_KEYS.c.kek)).all()
     table.database.scrub()
-    table.kek.retire()
+    table.kek.retire(used)
     return count
 
 

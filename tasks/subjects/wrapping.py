@@ -8,7 +8,7 @@ logs) end when the table key is replaced (`rewrap`) and the KEK's old version is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -47,8 +47,8 @@ class KeyEncryptionKey(Protocol):
         """Begin a new version, where that is not the business of a service."""
         ...
 
-    def retire(self) -> None:
-        """Destroy all versions but the newest, where that is not the business of a service."""
+    def retire(self, used: Collection[str]) -> None:
+        """Destroy all versions but the newest and those `used`, where that is not the business of a service."""
         ...
 
 

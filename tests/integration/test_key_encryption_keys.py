@@ -176,7 +176,7 @@ def test_file_versions_are_private_and_go_when_retired(tmp_path: Path) -> None:
     name, wrapped = files.wrap(KEY, CONTEXT)
     assert (tmp_path / "keys" / name).stat().st_mode & 0o777 == 0o600
     files.rotate()
-    files.retire()
+    files.retire(())
     with pytest.raises(KeyUnavailableError, match="does not exist"):
         files.unwrap(name, wrapped, CONTEXT)
     newer, _ = files.wrap(KEY, CONTEXT)

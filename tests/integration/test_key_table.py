@@ -173,6 +173,27 @@ def test_rewrapping_keeps_keys_and_ends_what_wrapped_them_before(open_table: Ope
     assert table.subject_keys(["somebody new"]) == open_table().subject_keys(["somebody new"])
 
 
+def test_what_wraps_the_table_key_is_not_retired_when_two_rewrap_at_once(
+    open_table: Open, tmp_path: Path
+) -> None:
+    class Overtaken(FileKek):
+        def wrap(self, key: bytes, context: bytes) -> tuple[str, bytes]:
+            wrapped = super().wrap(key, context)
+            FileKek(tmp_path / "keys").rotate()
+            return wrapped
+
+    table = open_table()
+    keys = table.subject_keys(PEOPLE[:3])
+    table.kek = table.table_keys._kek = Overtaken(tmp_path / "keys")
+    rewrap(table)
+    assert open_table().subject_keys(PEOPLE[:3]) == keys
+    names = {path.name for path in (tmp_path / "keys").iterdir()}
+    assert names == {"table-kek-2.key", "table-kek-3.key"}
+    rewrap(open_table())
+    assert open_table().subject_keys(PEOPLE[:3]) == keys
+    assert [path.name for path in (tmp_path / "keys").iterdir()] == ["table-kek-4.key"]
+
+
 def test_errors_hold_no_identifier_and_no_address(tmp_path: Path) -> None:
     table = KeyTable(
         open_database("postgresql+psycopg://who:secret@127.0.0.1:1/x"), FileKek(tmp_path), INDEX_KEY
