@@ -64,7 +64,10 @@ def seal_destructions(runtime: Runtime, catalog: Catalog) -> None:
     """Seal all destructions of which no entry is in the log. Safe to repeat and to race."""
     database = runtime.key_table.database
     commit_keys(runtime, catalog, ())
-    for gone in unsealed_destructions(database):
+    destructions = unsealed_destructions(database)
+    if destructions:
+        database.scrub()  # a crash may have kept whoever destroyed the keys from doing so
+    for gone in destructions:
         body = {
             "action": "shred",
             "approver": gone.approver,

@@ -16,12 +16,13 @@ from flows.holding import Order, Scope
 from flows.trust import own_policy
 from flows.wiring import Runtime
 from tasks.catalog.query import run_query
-from tasks.errors import KeyUnavailableError, StoreRefusedError, UsageError
+from tasks.errors import KeyServiceUnreachableError, KeyUnavailableError, StoreRefusedError, UsageError
 from tasks.evidence import merkle, paths
 from tasks.evidence.key_table_entry import SUBJECT, commitment
 from tasks.log import reader
 from tasks.storage.local import LocalStore
 from tasks.subjects import Cause, destroy_subject
+from tasks.subjects.engine import Database
 from tasks.verify import DirectoryReader, Report, verify
 from tests.support.faults import MOMENT, SOURCE, FaultyStore, land, small_runtime, write_contract
 
@@ -183,6 +184,31 @@ def test_a_destruction_that_a_crash_kept_from_the_log_is_sealed_later_and_once(p
     shredded = place.query("SELECT key, commitment, reason FROM keys WHERE action = 'shred'")
     assert shredded == [(SUBJECT, commitment(SUBJECT, key).hex(), "request 17")]
     assert place.check().ok
+
+
+def test_a_destruction_is_not_sealed_before_the_database_is_scrubbed(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.deliver(1)
+    table = place.runtime.key_table
+    table.subject_keys(["ada@example.org"])
+    (subject,) = table.subject_ids(["ada@example.org"])
+    shreds = "SELECT count(*) FROM keys WHERE action = 'shred'"
+
+    def busy(_: Database) -> None:
+        raise KeyServiceUnreachableError("somebody reads", next_step="Wait.")
+
+    with place.runtime.catalog() as catalog:
+        with monkeypatch.context() as patch:
+            patch.setattr(Database, "scrub", busy)
+            for _ in range(2):
+                with pytest.raises(KeyServiceUnreachableError):
+                    subject_keys.shred_subject(place.runtime, catalog, ORDER, subject)
+        pipeline.publish(place.runtime, catalog)
+        assert place.query(shreds) == [(0,)]
+        assert subject_keys.shred_subject(place.runtime, catalog, ORDER, subject) is None
+        pipeline.publish(place.runtime, catalog)
+    assert place.query(shreds) == [(1,)]
 
 
 def test_a_destruction_of_what_was_never_committed_is_found(place: Place) -> None:
