@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from tasks.errors import KeyServiceUnreachableError, KeyUnavailableError, UsageError
-from tasks.subjects.schema import METADATA
+from tasks.subjects.schema import METADATA, SCHEMA_VERSION, VERSION
 
 SQLITE: Final = "sqlite"
 _POSTGRESQL: Final = "postgresql"
@@ -57,7 +57,7 @@ class Database:
 
         Raises:
             KeyServiceUnreachableError: the database does not answer, or is locked for longer than a minute.
-            KeyUnavailableError: the database refuses.
+            KeyUnavailableError: the database refuses, or its tables are those of another version.
         """
         with self._transaction(write=False) as connection:
             yield connection
@@ -103,7 +103,7 @@ class Database:
         with self._engine.connect().execution_options(write=True) as connection, connection.begin():
             if self.dialect == _POSTGRESQL:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-            METADATA.create_all(connection)
+            _make_or_check(connection)
         self._ready = True
 
 
@@ -143,6 +143,23 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str,
     if rows:
         insert = sqlite.insert if connection.dialect.name == SQLITE else postgresql.insert
         connection.execute(insert(table).on_conflict_do_nothing(), list(rows))
+
+
+def _make_or_check(connection: Connection) -> None:
+    """Make all tables where there is none; refuse those of another version, which a query would fail on halfway."""
+    there = METADATA.tables.keys() & set(inspect(connection).get_table_names())
+    if not there:
+        METADATA.create_all(connection)
+        connection.execute(SCHEMA_VERSION.insert().values(version=VERSION))
+        return
+    known = SCHEMA_VERSION.name in there
+    found = connection.scalar(select(SCHEMA_VERSION.c.version)) if known else None
+    if found != VERSION:
+        is_of = "no version" if found is None else f"version {found}"
+        raise KeyUnavailableError(
+            f"the key table has {is_of}, and this program knows version {VERSION} alone",
+            next_step="Use the release of Indelible that made the table. Nothing was changed in it.",
+        )
 
 
 def _address(url: str) -> URL | None:

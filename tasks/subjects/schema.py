@@ -18,6 +18,14 @@ from sqlalchemy import (
 
 METADATA: Final = MetaData()
 
+# Raised with each change below. Tables are made as they are here and never altered: see `engine`.
+VERSION: Final = 1
+SCHEMA_VERSION: Final = Table(
+    "schema_version",
+    METADATA,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+)
+
 # Keys that wrap the others, themselves wrapped by the key-encryption key `kek`.
 TABLE_KEYS: Final = Table(
     "table_keys",
