@@ -53,7 +53,9 @@ class Session:
             config={"autoinstall_known_extensions": "false"},
         )
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET enable_progress_bar = false")
+        if connection.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
+            # In Jupyter without ipywidgets it is off, and DuckDB refuses even to be told so.
+            connection.execute("SET enable_progress_bar = false")
         if self._base.startswith("s3://"):
             self._attach_s3(connection)
         return connection
