@@ -12,28 +12,42 @@ ours: none is given up, and the runs stay red until a person looks.
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from flows.attempts import DIED, Attempts, Failure, digest
-from flows.receipts import BatchReceipt
+from flows.logs import describe
+from flows.receipts import BatchReceipt, CheckpointReceipt
 from tasks.batch import Drop
 from tasks.errors import IndelibleError
 
 MAX_POISON: Final = 8
 # Each division of a batch that kills costs the life of a process: few rounds matter more than few log entries.
 _PARTS: Final = 8
-_FRAMES: Final = 6
 
 # Drops, and the rule under which to hold them whole or None -> receipts.
 Work = Callable[[Sequence[Drop], str | None], list[BatchReceipt]]
 
 
 class SuspectDropsError(IndelibleError):
-    """Drops could not be sealed, and everything else was. They are tried again, and at last held."""
+    """Drops could not be sealed, and everything else was. They are tried again, and at last held.
+
+    Attributes:
+        receipts: of what was sealed.
+        checkpoint: that covers it.
+    """
+
+    def __init__(
+        self, left: Sequence[str], receipts: list[BatchReceipt], checkpoint: CheckpointReceipt
+    ) -> None:
+        super().__init__(
+            unsealed(left),
+            next_step="Deliver again: a drop that fails each time ends up in quarantine, as poison. "
+            "infra/docs/runbooks/poison-batch.md says what to look at.",
+        )
+        self.receipts = receipts
+        self.checkpoint = checkpoint
 
 
 @dataclass(slots=True)
@@ -110,23 +124,10 @@ def blame(error: Exception) -> str | None:
     return "error" if defect else None
 
 
-def describe(error: BaseException) -> str:
-    """An error; an unexpected one without its message, which may hold a value of the record that upset a library."""
-    if isinstance(error, IndelibleError):
-        return str(error)
-    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
-    way = ", ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
-    return f"unexpected {type(error).__name__}, by way of {way}"
-
-
-def suspects_error(left: Sequence[str]) -> SuspectDropsError:
-    """How a run that left drops unsealed ends, after it has published the rest."""
+def unsealed(left: Sequence[str]) -> str:
+    """What a run says that left drops unsealed, after it has published the rest."""
     number = f"{len(left)} drop{'s' if len(left) != 1 else ''}"
-    return SuspectDropsError(
-        f"{number} could not be sealed, and all others were: {left[0]}",
-        next_step="Deliver again: a drop that fails each time ends up in quarantine, as poison. "
-        "infra/docs/runbooks/poison-batch.md says what to look at.",
-    )
+    return f"{number} could not be sealed, and all others were: {left[0]}"
 
 
 def _divide(attempts: Attempts, drops: Sequence[Drop], cap: int, work: Work) -> Outcome:

@@ -17,7 +17,7 @@ from prefect.tasks import Task, exponential_backoff
 
 from flows import wiring
 from flows.embedded import embedded_settings
-from flows.poison import describe
+from flows.logs import describe
 from flows.settings import load_settings
 from tasks.errors import IndelibleError
 
@@ -76,7 +76,7 @@ class confined(ContextDecorator):  # noqa: N801 - used as a function is
                 get_run_logger().error("next: %s", error.next_step)
         elif isinstance(error, Exception):
             raise IndelibleError(
-                describe(error),
+                f"unexpected {describe(error)}",
                 next_step="Run the same with `indelible` on the machine itself, and report it as a defect.",
             ) from None
 
