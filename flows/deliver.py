@@ -22,7 +22,7 @@ from pydantic import Field
 from flows import artifacts, pipeline
 from flows.due import logical_time
 from flows.forms import AnyDay, Source
-from flows.poison import Outcome, suspects_error
+from flows.poison import Outcome, unsealed
 from flows.readiness import check_store
 from flows.receipts import BatchReceipt, CheckpointReceipt
 from flows.runners import spread
@@ -137,7 +137,7 @@ def verdict(receipts: Sequence[BatchReceipt], left: Sequence[str] = ()) -> State
     Drops that are left unsealed end it as failed; the next run tries them again.
     """
     if left:
-        return Failed(message=str(suspects_error(left)))
+        return Failed(message=unsealed(left))
     held = sum(receipt.held for receipt in receipts)
     batches = artifacts.count(len(receipts), "batch")
     if held:

@@ -20,7 +20,7 @@ from flows.attempts import Attempts
 from flows.commitments import commit_keys
 from flows.entries import record_class
 from flows.outside import confirm
-from flows.poison import Outcome, by_suspicion, deliver_suspiciously, suspects_error
+from flows.poison import Outcome, SuspectDropsError, by_suspicion, deliver_suspiciously
 from flows.readiness import check_store
 from flows.receipts import BatchReceipt, CheckpointReceipt
 from flows.sequencer import hand_over, locator, newest_receipt
@@ -116,7 +116,7 @@ def deliver(
         progress("integrating and publishing")
         checkpoint = publish(runtime, catalog)
     if outcome.left:
-        raise suspects_error(outcome.left)
+        raise SuspectDropsError(outcome.left, outcome.receipts, checkpoint)
     return outcome.receipts, checkpoint
 
 

@@ -21,6 +21,7 @@ from flows.cli.common import (
     working,
 )
 from flows.glance import Fact, counted, glance
+from flows.poison import SuspectDropsError
 from flows.receipts import BatchReceipt, CheckpointReceipt
 from tasks.errors import HeldBatchError, UsageError, VerificationError
 from tasks.redact import REDACTION_LEAK
@@ -122,19 +123,26 @@ def _run(
     as_json: bool,
 ) -> None:
     runtime = runtime_with(store=store, landing=landing, endpoint=endpoint, source=source)
+    suspects: SuspectDropsError | None = None
     with working(as_json, f"looking for new drops of {source}") as progress:
-        receipts, checkpoint = pipeline.deliver(runtime, source, window, progress)
+        try:
+            receipts, checkpoint = pipeline.deliver(runtime, source, window, progress)
+        except SuspectDropsError as error:
+            receipts, checkpoint, suspects = error.receipts, error.checkpoint, error
     if as_json:
         print_json({"batches": [r.as_json() for r in receipts], "checkpoint": checkpoint.as_json()})
     else:
-        print_receipts(receipts, checkpoint)
-        next_step("indelible query 'SELECT * FROM access_events LIMIT 10'")
+        print_receipts(receipts, checkpoint, complete=suspects is None)
+        if suspects is None:
+            next_step("indelible query 'SELECT * FROM access_events LIMIT 10'")
     if checkpoint.contradicted:
         raise VerificationError(
             "checkpoint-inconsistent",
             f"a witness has seen another history of {checkpoint.origin}",
             next_step="Do not deliver. Ask the witness for its evidence, run `indelible verify`, compare with a copy.",
         )
+    if suspects is not None:
+        raise suspects
     held = [r for r in receipts if r.held]
     if held:
         raise HeldBatchError(
@@ -184,9 +192,11 @@ def show_plan(
     next_step(f"indelible deliver {source}")
 
 
-def print_receipts(receipts: list[BatchReceipt], checkpoint: CheckpointReceipt) -> None:
-    """What a run did, for people."""
-    if not receipts:
+def print_receipts(
+    receipts: list[BatchReceipt], checkpoint: CheckpointReceipt, *, complete: bool = True
+) -> None:
+    """What a run did, for people; `complete` unless it left drops unsealed."""
+    if not receipts and complete:
         out.print("nothing new: every drop in the landing place is sealed")
     for r in receipts:
         colour = "red" if r.held else "green"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import signal
@@ -10,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from flows import evidence, pipeline, quarantine
 from flows.attempts import DIED, Attempts, digest
+from flows.cli import run
+from flows.cli.app import app
 from flows.poison import MAX_POISON, SuspectDropsError
 from flows.receipts import BatchReceipt
 from flows.wiring import Runtime
@@ -127,6 +131,40 @@ def test_neighbours_are_sealed_at_once_and_the_drop_is_held_after_the_cap(
     assert dict(place.rules())[f"poison.{kind}"] == 1
     assert place.deliver() == ([], "")
     place.check()
+
+
+@pytest.mark.parametrize("as_json", [False, True], ids=["people", "json"])
+def test_the_command_shows_what_was_sealed_and_then_fails(
+    place: Place, monkeypatch: pytest.MonkeyPatch, as_json: bool
+) -> None:
+    place.poison(7)
+    monkeypatch.setattr(pipeline, "read_batch", fail_with(ValueError()))
+    monkeypatch.setattr(run, "runtime_with", lambda **_: runtime_at(place.base))
+
+    ended = CliRunner().invoke(app, ["deliver", SOURCE, *(["--json"] if as_json else [])])
+
+    assert isinstance(ended.exception, SuspectDropsError)
+    if as_json:
+        shown = json.loads(ended.stdout)
+        assert sum(batch["drops"] for batch in shown["batches"]) == DROPS - 1
+        assert shown["checkpoint"]["size"] > 0
+    else:
+        assert ended.stdout.count(f"sealed {SOURCE} entry") == len(ended.exception.receipts)
+        assert "nothing new" not in ended.stdout
+        assert "next:" not in ended.stdout  # the error brings its own
+
+
+def test_a_run_that_seals_nothing_does_not_call_everything_sealed(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.poison(*range(DROPS))
+    monkeypatch.setattr(pipeline, "read_batch", fail_with(ImportError()))
+    monkeypatch.setattr(run, "runtime_with", lambda **_: runtime_at(place.base))
+
+    shown = CliRunner().invoke(app, ["deliver", SOURCE])
+
+    assert isinstance(shown.exception, SuspectDropsError)
+    assert "nothing new" not in shown.stdout
 
 
 def test_what_was_held_is_accepted_after_the_fix_and_twice_gives_equal_roots(
