@@ -103,7 +103,7 @@ ROLES: Final = (
     ),
     Role(
         "sequencer",
-        "checks manifests, appends to the log and signs it; the only one with the log's key",
+        "checks manifests, appends what they say to the log and signs it",
         (
             Grant(CREATE, prefixes=(paths.LOG_PREFIX, CANARIES)),
             Grant(
@@ -134,6 +134,26 @@ ROLES: Final = (
         "auditor",
         "verifies everything, down to versions, locks and holds",
         (Grant((*READ, *LOCKS), prefixes=EVERYTHING), Grant(VERSIONS)),
+    ),
+    Role(
+        "examiner",
+        "audits, compares with the landing place, checks custody, and seals what it found; has the log's key",
+        (
+            Grant(READ, "landing", EVERYTHING),
+            Grant(BUCKET, "landing"),
+            Grant(
+                CREATE,
+                prefixes=(
+                    paths.CATALOG_PREFIX,
+                    paths.CUSTODY_PREFIX,
+                    paths.LISTS_PREFIX,
+                    paths.LOG_PREFIX,
+                    CANARIES,
+                ),
+            ),
+            Grant((*READ, *LOCKS), prefixes=EVERYTHING),
+            Grant(VERSIONS),
+        ),
     ),
     Role(
         "hold-officer",

@@ -24,6 +24,7 @@ PREFIXES = (
     "log/",
     "inbox/",
     "lists/",
+    "custody/",
     "catalog/",
     "data/century-",
 )

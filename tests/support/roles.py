@@ -186,6 +186,7 @@ ACTIONS: dict[str, Action] = {
     "create manifest": _create("inbox/"),
     "create a canary": _create("probe/"),
     "create list": _create("lists/"),
+    "create custody": _create("custody/"),
     "create log": _create("log/"),
     "move the log's pointer": Action(
         lambda s3, scene: s3.put_object(Bucket=STORE, Key=f"log/{scene.root}/checkpoint", Body=b"x"),
@@ -199,6 +200,7 @@ ACTIONS: dict[str, Action] = {
     "read log": _read("log/"),
     "read manifest": _read("inbox/"),
     "read list": _read("lists/"),
+    "read custody": _read("custody/"),
     "read catalog": _read("catalog/"),
     "list every name": Action(
         lambda s3, scene: s3.list_objects_v2(Bucket=STORE), (Need("s3:ListBucket"),)

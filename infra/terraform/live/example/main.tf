@@ -25,8 +25,8 @@ module "evidence_key" {
   description    = "Sealed evidence"
   region         = var.region
   administrators = [var.break_glass_arn, local.roles["key-administrator"]]
-  writers        = [for role in ["deliverer", "sequencer", "publisher"] : local.roles[role]]
-  readers        = [for role in ["deliverer", "sequencer", "publisher", "analyst", "auditor", "hold-officer"] : local.roles[role]]
+  writers        = [for role in ["deliverer", "sequencer", "publisher", "examiner", "hold-officer"] : local.roles[role]]
+  readers        = [for role in ["deliverer", "sequencer", "publisher", "analyst", "auditor", "examiner", "hold-officer"] : local.roles[role]]
 }
 
 module "landing_key" {
@@ -37,7 +37,7 @@ module "landing_key" {
   region         = var.region
   administrators = [var.break_glass_arn, local.roles["key-administrator"]]
   writers        = [local.roles["collector"]]
-  readers        = [local.roles["deliverer"]]
+  readers        = [for role in ["deliverer", "examiner"] : local.roles[role]]
 }
 
 module "evidence_bucket" {
