@@ -15,7 +15,7 @@ import psycopg
 import pytest
 import requests
 
-from flows import evidence, key_backups, pipeline
+from flows import evidence, key_backups, logs, pipeline
 from flows.settings import Settings
 from flows.wiring import Runtime, build
 from tasks.catalog.query import run_query
@@ -146,6 +146,14 @@ def lose_key_table(services: Outside) -> None:
     with psycopg.connect(url.replace("postgresql+psycopg", "postgresql")) as connection:
         connection.execute("DROP OWNED BY keys")
         connection.execute("CREATE SCHEMA IF NOT EXISTS public")
+
+
+def test_the_servers_pages_may_ask_this_server_only_and_it_logs_as_we_do(services: Outside) -> None:
+    answer = requests.get(services.url(4200), timeout=10)
+    assert answer.status_code == 200
+    assert f"connect-src 'self' {services.url(4200)} " in answer.headers["content-security-policy"]
+    # Where the file is not there, Prefect says nothing and logs as it likes.
+    assert Path(services.environment("prefect")["PREFECT_LOGGING_SETTINGS_PATH"]) == logs.PREFECT_CONFIG
 
 
 def test_the_token_uses_keys_and_cannot_rotate_make_or_read_them(services: Outside) -> None:

@@ -71,6 +71,8 @@ class Outside:
         text = re.sub(rf"\b({'|'.join(COMPOSE['services'])})(?=:({numbers})\b)", "127.0.0.1", text)
         text = re.sub(rf"(?<![\w.])({numbers})(?!\w)", lambda m: self.ports[m[1]], text)
         text = text.replace("0.0.0.0", "127.0.0.1")
+        for ours, copied in re.findall(r"^COPY --from=build /src/(\S+) (\S+)$", _last_stage(), re.MULTILINE):
+            text = text.replace(copied, str(REPO / ours))
         text = re.sub(
             r"(?<![\w.])/(run/secrets|etc/(?!dashboards)\w+)\b", rf"{self.directory}/{service}/\1", text
         )
