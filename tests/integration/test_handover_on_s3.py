@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from flows import evidence, pipeline, sequencer
+from flows.audit import audit
+from flows.audit_plan import Order
 from flows.wiring import Runtime
 from tasks.errors import StoreRefusedError
 from tasks.evidence import paths
@@ -83,6 +85,19 @@ def test_two_roles_seal_together_what_neither_can_alone(
         store.create(paths.sequence(year, 999), b"{}", retain_until=store.now() + timedelta(days=2))
     with pytest.raises(StoreRefusedError, match="403"):
         place.sequencer.store.create("data/x", b"x", retain_until=store.now() + timedelta(days=2))
+
+
+def test_an_examiner_audits_and_seals_what_it_found_and_can_store_no_record(place: Place) -> None:
+    examiner = place.runtime("sequencer", "examiner")
+    without = frozenset({"probe"})  # which needs the keys of all roles
+    done = audit(examiner, Order(whole=True, without=without))
+    assert done.holds, done.lines
+    assert done.published
+    report = evidence.verify_store(place.runtime("sequencer", "auditor"))
+    assert report.ok, report.findings
+    for prefix in (paths.DATA_PREFIX, paths.INBOX_PREFIX):
+        with pytest.raises(StoreRefusedError, match="403"):
+            examiner.store.create(f"{prefix}x", b"x", retain_until=examiner.store.now() + timedelta(days=2))
 
 
 @pytest.fixture(scope="module")
