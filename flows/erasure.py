@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows import pipeline
+from flows.commitments import seal_destructions
 from flows.entries import append_unless
 from flows.erasure_papers import statement, write_papers
-from flows.erasure_survey import Plan, survey
+from flows.erasure_survey import Plan, holds_on, is_begun, survey
 from flows.holding import Order
 from flows.receipts import CheckpointReceipt
 from flows.subject_access import read_identifiers
@@ -30,6 +31,7 @@ from flows.subject_keys import shred_subject
 from flows.wiring import Runtime
 from tasks.errors import UsageError
 from tasks.evidence.canonical import canonical_json
+from tasks.evidence.key_table_entry import SUBJECT, commitment
 from tasks.evidence.privacy_entry import Basis
 from tasks.redact.mentions import Mentions
 from tasks.subjects import destroy_lines
@@ -170,11 +172,21 @@ def _plan(
     basis: Basis,
     progress: Progress,
 ) -> Plan:
-    """What was decided before a crash, or else what is decided now."""
-    if found.plan is not None:
-        return Plan.decode(found.plan)
-    plan = survey(runtime, catalog, found.subjects, words, order.approver, basis, progress)
-    return Plan.decode(keep_plan(runtime.key_table.database, found.id, plan.encode()))
+    """What was decided before a crash, or else what is decided now.
+
+    Until the first key is gone, a hold that was placed since has it decided again.
+    """
+
+    def decide(stale: bytes | None) -> bytes:
+        plan = survey(runtime, catalog, found.subjects, words, order.approver, basis, progress)
+        return keep_plan(runtime.key_table.database, found.id, plan.encode(), stale)
+
+    kept = found.plan or decide(None)
+    plan = Plan.decode(kept)
+    catalog.sync()
+    if plan.holds or not holds_on(catalog, plan) or is_begun(runtime, found.subjects, plan):
+        return plan
+    return Plan.decode(decide(kept))
 
 
 def _destroy(runtime: Runtime, catalog: Catalog, found: Request, plan: Plan) -> None:
@@ -182,7 +194,11 @@ def _destroy(runtime: Runtime, catalog: Catalog, found: Request, plan: Plan) -> 
         return
     order = Order(plan.approver, found.requested_by, found.reason)
     for subject in found.subjects:
-        shred_subject(runtime, catalog, order, subject)
+        key = runtime.key_table.known_key(subject)
+        # After a crash there may be a new one, of records that came since: nothing was decided of these.
+        if key is not None and commitment(SUBJECT, key).hex() in plan.keys:
+            shred_subject(runtime, catalog, order, subject)
+    seal_destructions(runtime, catalog)
     destroy_lines(runtime.key_table, plan.numbers)
 
 

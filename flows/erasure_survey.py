@@ -127,8 +127,16 @@ def survey(
         unreadable=unreadable,
         backups=[list(times) for times in living_backups(table, now)],
     )
-    plan.holds.extend(_holds(catalog, plan))
+    plan.holds.extend(holds_on(catalog, plan))
     return plan
+
+
+def is_begun(runtime: Runtime, subjects: Sequence[str], plan: Plan) -> bool:
+    """Whether one of the keys that a plan is to destroy is gone."""
+    table = runtime.key_table
+    keys = {commitment(SUBJECT, key).hex() for subject in subjects if (key := table.known_key(subject))}
+    lines = [table.line_keys(drop, numbers).keys() == numbers for drop, numbers in plan.numbers.items()]
+    return not (keys.issuperset(plan.keys) and all(lines))
 
 
 def _sizes(catalog: Catalog) -> dict[str, int]:
@@ -206,7 +214,7 @@ def mentioned_lines(
     return found, searched, unreadable
 
 
-def _holds(catalog: Catalog, plan: Plan) -> list[str]:
+def holds_on(catalog: Catalog, plan: Plan) -> list[str]:
     """Holds in force that cover a data file or a quarantine file of the person."""
     aside = catalog.connection.execute(
         "SELECT path FROM files WHERE role = 'quarantine' AND shard || '-' || entry IN (SELECT unnest(?))",

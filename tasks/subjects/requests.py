@@ -59,15 +59,21 @@ def open_requests(database: Database) -> Sequence[Request]:
     return [_request(row) for row in rows]
 
 
-def keep_plan(database: Database, request: str, plan: bytes) -> bytes:
+def keep_plan(database: Database, request: str, plan: bytes, stale: bytes | None = None) -> bytes:
     """Write down what is to be done; of two who do so, the first one's stays.
+
+    Args:
+        database: the key table.
+        request: its id.
+        plan: a JSON document.
+        stale: the plan that it takes the place of, if any.
 
     Returns:
         The plan that is to be followed.
     """
-    row = REQUESTS.c.id == request
+    row, known = REQUESTS.c.id == request, REQUESTS.c.plan.is_not_distinct_from(stale)
     with database.writing() as connection:
-        connection.execute(update(REQUESTS).where(row, REQUESTS.c.plan.is_(None)).values(plan=plan))
+        connection.execute(update(REQUESTS).where(row, known).values(plan=plan))
         kept = connection.execute(select(REQUESTS.c.plan).where(row)).scalar_one()
     return bytes(kept)
 

@@ -295,6 +295,47 @@ def test_records_that_a_hold_keeps_are_refused_until_it_is_released(
     assert report.ok, report.findings
 
 
+def killed_once(place: Place, monkeypatch: pytest.MonkeyPatch, step: str) -> str:
+    """A request that was approved by a process that ended before a step."""
+    made = erasure.request(place.runtime, [ALICE], "dennis", "letter 17")
+
+    def killed(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(erasure, step, killed)
+        with pytest.raises(Killed):
+            erasure.approve(place.runtime, made.id, [ALICE], "carla")
+    return made.id
+
+
+@pytest.mark.parametrize(("step", "outcome"), [("_destroy", "refused"), ("destroy_lines", "erased")])
+def test_a_hold_that_is_placed_before_anything_is_destroyed_is_kept(
+    tmp_path: Path, s3: S3, worm_store: S3Store, monkeypatch: pytest.MonkeyPatch, step: str, outcome: str
+) -> None:
+    held = Place(tmp_path, worm_store, store=s3.section())
+    held.fill()
+    interrupted = killed_once(held, monkeypatch, step)
+    place_hold(held.runtime, Scope("app"), ORDER, "case 9")
+    assert erasure.approve(held.runtime, interrupted, [ALICE], "carla").plan.outcome == outcome
+    table = held.runtime.key_table
+    assert (table.known_key(table.subject_ids([ALICE])[0]) is not None) == (outcome == "refused")
+    assert held.query("SELECT action FROM erasures") == [("refuse" if outcome == "refused" else "erase",)]
+    assert evidence.verify_store(held.runtime).ok
+
+
+def test_a_key_of_records_that_came_after_the_decision_is_left_alone(
+    small: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted = killed_once(small, monkeypatch, "destroy_lines")
+    small.deliver("b", LINE | {"email": ALICE})
+    done = erasure.approve(small.runtime, interrupted, [ALICE], "carla")
+    table = small.runtime.key_table
+    assert table.known_key(table.subject_ids([ALICE])[0])
+    shredded = small.query("SELECT commitment FROM keys WHERE action = 'shred'")
+    assert shredded == [(key,) for key in done.plan.keys]
+
+
 def test_a_bundle_shows_it_and_an_auditor_accepts_it(small: Place, tmp_path: Path) -> None:
     small.erase(ALICE)
     small.erase("nobody@corp.example")
