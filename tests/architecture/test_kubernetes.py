@@ -40,7 +40,7 @@ CHARTS = {
     "values-prefect-worker.yaml": {
         "": {"worker", "serviceAccount", "role", "rolebinding"},
         "worker": _LIFE
-        | {"image", "config", "apiConfig", "serverApiConfig", "extraEnvVars", "initContainer"},
+        | {"image", "config", "apiConfig", "selfHostedServerApiConfig", "extraEnvVars", "initContainer"},
     },
 }
 
