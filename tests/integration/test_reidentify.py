@@ -10,9 +10,11 @@ from typing import Any
 
 import polars as pl
 import pytest
+from pydantic import ValidationError
 
 from flows import evidence, reidentify
 from flows.reidentify import Release, Signed
+from flows.settings import Settings
 from tasks.errors import IndelibleError, KeyUnavailableError, NotFoundError, StoreRefusedError, UsageError
 from tasks.evidence import paths
 from tasks.evidence.access_entry import signed_bytes
@@ -187,6 +189,18 @@ def test_keys_of_nobody_in_the_settings_count_for_nothing(office: Office, tmp_pa
     assert officers.read(tmp_path / "x.pem", b"secret").sign_key == stranger.sign_key
     with pytest.raises(KeyUnavailableError, match="passphrase"):
         officers.read(tmp_path / "x.pem", None)
+
+
+@pytest.mark.parametrize("shared", ["sign_key", "open_key"])
+def test_two_officers_never_share_a_key(shared: str) -> None:
+    section = {
+        name: {"sign_key": str(number) * 64, "open_key": str(number + 2) * 64}
+        for number, name in enumerate(("first", "second"))
+    }
+    assert len(Settings.model_validate({"officers": section}).officers) == 2
+    section["second"][shared] = section["first"][shared]
+    with pytest.raises(ValidationError, match=f"two officers have the same {shared}"):
+        Settings.model_validate({"officers": section})
 
 
 def test_a_request_has_its_time_and_its_deployment(office: Office) -> None:
