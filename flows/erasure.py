@@ -26,14 +26,13 @@ from flows.erasure_papers import statement, write_papers
 from flows.erasure_survey import Plan, holds_on, is_begun, survey
 from flows.holding import Order
 from flows.receipts import CheckpointReceipt
-from flows.subject_access import read_identifiers
+from flows.subject_access import check_words, read_identifiers
 from flows.subject_keys import shred_subject
 from flows.wiring import Runtime
 from tasks.errors import UsageError
 from tasks.evidence.canonical import canonical_json
 from tasks.evidence.key_table_entry import SUBJECT, commitment
 from tasks.evidence.privacy_entry import Basis
-from tasks.redact.mentions import Mentions
 from tasks.subjects import destroy_lines
 from tasks.subjects.backup import instant
 from tasks.subjects.requests import Request, add_request, forget_request, keep_plan, open_requests
@@ -75,7 +74,7 @@ def request(runtime: Runtime, identifiers: Sequence[str], requested_by: str, rea
         UsageError: there is no identifier, or too many, or what is to be sealed names the person.
     """
     words = read_identifiers(identifiers)
-    _check_words(runtime, words, requested_by, reason)
+    check_words(runtime, words, requested_by, reason)
     made = Request(
         secrets.token_hex(16),
         _subject_ids(runtime, words),
@@ -121,7 +120,7 @@ def approve(
             f"these identifiers are not those of request {request_id}",
             next_step="Take them from the person's letter again, all of them and no others.",
         )
-    _check_words(runtime, words, approver)
+    check_words(runtime, words, approver)
     with runtime.catalog() as catalog:
         plan = _plan(runtime, catalog, found, order, words, basis, progress)
         progress("destroying keys" if not plan.holds else "sealing the refusal")
@@ -139,18 +138,6 @@ def approve(
 
 def _subject_ids(runtime: Runtime, words: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(runtime.key_table.subject_ids(words)))
-
-
-def _check_words(runtime: Runtime, words: Sequence[str], *texts: str) -> None:
-    """What is sealed must not name the person: it could never be taken back."""
-    mentions = Mentions(words, runtime.limits().max_drop_bytes)
-    if not all(text.strip() and text.isprintable() for text in texts):
-        raise UsageError("names and the reason must be one line each", next_step="Give all of them.")
-    if any(mentions.within(text.encode()) for text in texts):
-        raise UsageError(
-            "a name or the reason holds an identifier of the person, and both are sealed for ever",
-            next_step="Name a case number instead, and the desk that hands the request in.",
-        )
 
 
 def _open_request(runtime: Runtime, request_id: str) -> Request:

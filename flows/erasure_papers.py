@@ -77,10 +77,11 @@ def statement(request: Request, plan: Plan) -> dict[str, Any]:
 def write_papers(
     runtime: Runtime, directory: Path, papers: Mapping[str, Any], entries: Sequence[tuple[int, int]]
 ) -> None:
-    """Write all files; those that are there are replaced by equal ones."""
+    """Write all files, for their owner only; those that are there are replaced by equal ones."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, data in _files(runtime, papers, entries):
         with whole_file(directory / name) as file:
+            Path(file.name).chmod(0o600)
             file.write(data)
 
 

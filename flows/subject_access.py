@@ -27,6 +27,7 @@ from tasks.export.person import Answer, OwnRecord, SourceTerms, Value, person_me
 from tasks.export.prove import ProvenRecord, prove_all
 from tasks.log import reader
 from tasks.redact import normal_text
+from tasks.redact.mentions import Mentions
 
 if TYPE_CHECKING:
     from tasks.catalog.catalog import Catalog
@@ -100,6 +101,22 @@ def read_identifiers(given: Iterable[str], file: Iterable[str] = ()) -> list[str
     return names
 
 
+def check_words(runtime: Runtime, words: Sequence[str], *texts: str) -> None:
+    """What is sealed must not name the person: it could never be taken back.
+
+    Raises:
+        UsageError: one of `texts` holds one of the identifiers `words`, or is not one line.
+    """
+    mentions = Mentions(words, runtime.limits().max_drop_bytes)
+    if not all(text.strip() and text.isprintable() for text in texts):
+        raise UsageError("names and the reason must be one line each", next_step="Give all of them.")
+    if any(mentions.within(text.encode()) for text in texts):
+        raise UsageError(
+            "a name or the reason holds an identifier of the person, and both are sealed for ever",
+            next_step="Name a case number instead, and the desk that hands the request in.",
+        )
+
+
 def export_subject(
     runtime: Runtime,
     identifiers: Sequence[str],
@@ -121,11 +138,13 @@ def export_subject(
             could parse them, so all of them are read: this part grows with what is set aside.
 
     Raises:
-        UsageError: there are more records than one archive takes, or it cannot be written.
+        UsageError: there are more records than one archive takes, it cannot be written, or who exports it is
+            named as the person is.
         StoreRefusedError: the access could not be sealed under a checkpoint.
         VerificationError: a record is not what was sealed.
     """
     table = runtime.key_table
+    check_words(runtime, identifiers, requested_by)
     with runtime.catalog() as catalog:
         rows = sorted(_find(runtime, catalog, table.subject_ids(identifiers)), key=lambda found: found.source)
         counts = _count(rows)

@@ -208,7 +208,9 @@ def extras(rows: pl.DataFrame) -> Iterator[dict[str, Any]]:
 def test_the_certificate_is_what_the_log_binds(small: Place, tmp_path: Path) -> None:
     small.fill()
     key_backups.back_up(small.runtime, tmp_path / "table.backup")
+    (tmp_path / "papers").mkdir()
     done = small.erase(ALICE, "alice", directory=tmp_path / "papers")
+    assert {file.stat().st_mode & 0o777 for file in done.directory.iterdir()} == {0o600}
     data = (tmp_path / "papers" / "certificate.json").read_bytes()
     document = json.loads(data)
     [(year, index)] = done.entries

@@ -148,6 +148,17 @@ def test_the_access_is_on_record_and_says_nothing_of_the_person(small: Deployed,
     }
 
 
+def test_an_export_is_not_sealed_in_the_name_of_the_person(small: Deployed, tmp_path: Path) -> None:
+    runtime, _ = small
+    before = accesses(runtime)
+    for who in (NAME, f"desk for {ALICE}", "two\nlines"):
+        with pytest.raises(UsageError) as error:
+            subject_access.export_subject(runtime, [ALICE], tmp_path / "me.zip", who)
+        assert ALICE not in str(error.value)
+    assert accesses(runtime) == before
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_is_read_does_not_grow_with_the_records_of_others(small: Deployed, tmp_path: Path) -> None:
     read = []
     for others, (runtime, store) in ((2, small), (20, make(tmp_path / "20", 20))):
