@@ -22,7 +22,10 @@ COMMANDS = {
     "down": ("machine:down", "End what `up` started."),
     "deliver": ("run:deliver", "Deliver everything new of SOURCE: read, validate, redact, seal, publish."),
     "backfill": ("run:backfill", "Deliver what is unsealed of SOURCE between two days, both included."),
-    "status": ("run:status", "Show what is sealed, what was quarantined, and the newest checkpoint."),
+    "status": (
+        "run:status",
+        "Show whether it works, what is sealed, what was quarantined, and the newest checkpoint.",
+    ),
     "verify": (
         "evidence:verify",
         "Check everything in the store against the signed log: bytes, rows, versions and locks.",
