@@ -90,7 +90,7 @@ class _Check:
         if data is None or proof is None:
             return
         try:
-            checkpoint = _proven(data, proof, index, self._policy)
+            checkpoint = _proven(data, proof, year, index, self._policy)
             entry = parse_entry(data)
         except VerificationError as error:
             findings.changed(error.reason, path, f"The entry is not proven ({error}).", error.next_step)
@@ -151,8 +151,8 @@ class _Check:
         return lambda row: self._tree.progress("rows", row, total)
 
 
-def _proven(entry: bytes, proof: bytes, index: int, policy: Policy) -> Checkpoint:
-    """The checkpoint that vouches for the entry at its index.
+def _proven(entry: bytes, proof: bytes, year: int, index: int, policy: Policy) -> Checkpoint:
+    """The checkpoint that vouches for the entry at its index in the log of the year.
 
     Raises:
         VerificationError: none does.
@@ -163,6 +163,9 @@ def _proven(entry: bytes, proof: bytes, index: int, policy: Policy) -> Checkpoin
         root = root_from_inclusion(leaf_hash(entry), index, checkpoint.size, parsed.path)
     except VerificationError:
         root = None
-    if parsed.index != index or root != checkpoint.root:
-        raise failure(ENTRY_NOT_IN_LOG, f"entry {index} is not in the log of size {checkpoint.size}")
+    of_year = checkpoint.origin.rpartition("/")[2] == f"{year:04d}"
+    if not of_year or parsed.index != index or root != checkpoint.root:
+        raise failure(
+            ENTRY_NOT_IN_LOG, f"entry {index} of {year} is not in the log of size {checkpoint.size}"
+        )
     return checkpoint

@@ -197,6 +197,16 @@ def test_each_part_that_is_lost_or_foreign_is_named(bundle: Path) -> None:
         assert reasons(verified(rewritten(bundle, changed, listed=listed))) == expected, changed.keys()
 
 
+def test_an_entry_counts_once_and_for_the_log_that_proves_it(bundle: Path) -> None:
+    content = members(bundle)
+    entry = next(name for name in content if name.startswith("entries/2026-"))
+    proof = entry.replace("entries", "proofs").replace(".json", ".tlog-proof")
+    again = {name.replace("2026", "2025"): content[name] for name in (entry, proof)}
+    report = verified(rewritten(bundle, {**again}))
+    assert reasons(report) == {"entry-not-in-log"}
+    assert [shard.year for shard in report.shards] == ["2026"]
+
+
 def test_a_key_that_the_policy_does_not_trust_proves_nothing(bundle: Path) -> None:
     from tests.support.logs import MemoryLog
 
