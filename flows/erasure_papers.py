@@ -34,6 +34,9 @@ _LIMITS: Final = (
     "against these fields; destroying the month's key ends it (`indelible key destroy-epoch`).",
     "Quarantined lines were searched as text, below JSON escapes, percent-encoding and gzip. What is encoded "
     "otherwise, for example by base64, was not seen.",
+    "Who can write down a whole record or a whole drop again, byte by byte, can test that guess for ever: a record "
+    "against its keyed fingerprint, with the deployment's root key, and a drop against its SHA-256 in the ledger, with "
+    "no key at all. The fewer lines a drop has, and the less of a record is hidden, the easier it is to guess.",
     "Raw drops in a landing place, and what was exported before, are not in this store: their owners erase them.",
 )
 

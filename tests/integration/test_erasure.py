@@ -223,6 +223,7 @@ def test_the_certificate_is_what_the_log_binds(small: Place, tmp_path: Path) -> 
     merkle.verify_inclusion(
         merkle.leaf_hash(entry), index, checkpoint.size, list(proof.path), checkpoint.root
     )
+    assert any("byte by byte" in limit for limit in document["limits"])
     places = document["places"]
     assert [(item["source"], item["rows"]) for item in places["rows"]] == [("app", 2)]
     assert places["identities"][0]["ciphertexts"] == 1
