@@ -275,5 +275,10 @@ def _check_entry(entry: Any) -> None:
         raise ValueError("entry.enforced is not what its findings say")
     if "objects" in entry and entry["objects"]["path"] != paths.object_list(entry["objects"]["sha256"]):
         raise ValueError("entry.objects is not at the path of its digest")
-    if "approver" in entry and entry["approver"] == entry["requested_by"]:
+    if "approver" in entry and _bare(entry["approver"]) == _bare(entry["requested_by"]):
         raise ValueError("entry.approver is the one who asked")
+
+
+def _bare(name: str) -> str:
+    """A name without what does not make it another person's."""
+    return name.strip().casefold()

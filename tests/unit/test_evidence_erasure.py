@@ -68,6 +68,7 @@ def test_other_forms_are_refused_by_parser_and_schema(
     ("document", "change", "why"),
     [
         (ERASED, {"approver": "dennis"}, "the one who asked"),
+        (ERASED, {"approver": " Dennis"}, "the one who asked"),
         (ERASED, {"keys": ["e" * 64, "d" * 64]}, "keys are not distinct"),
         (ERASED, {"lines": LINES[::-1]}, "lines are not distinct"),
         (ERASED, {"lines": [{"drop": "a" * 64, "lines": [7, 1]}]}, "of a drop are not distinct"),
