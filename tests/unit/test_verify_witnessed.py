@@ -23,7 +23,9 @@ LACKING, STALE = reasons.WITNESS_QUORUM_MISSING, reasons.WITNESS_STALE
 def log(year: int, entries: int, previous: bytes | None = None) -> SealedTree:
     tree = SealedTree(signer(f"audit.example/test/{year}", year % 100), year=year)
     tree.genesis(None if previous is None else previous.decode())
-    tree.entries += [{"format": "indelible/1", "number": i, "type": "disposition"} for i in range(entries - 1)]
+    tree.entries += [
+        {"format": "indelible/1", "number": i, "type": "disposition"} for i in range(entries - 1)
+    ]
     return tree.seal()
 
 
