@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tasks.errors import UsageError
+from tasks.export.verifier import verifier_archive
 from tasks.verify import Report, reasons, verify
 from tasks.verify.command import main
 from tasks.verify.state import Journal
@@ -153,6 +155,23 @@ def test_a_run_killed_on_a_copy_goes_on(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(line) == 0
     assert "The objects of 2 entries were checked in the run that began 2" in capsys.readouterr().out
     assert not (tmp_path / "state").exists()
+
+
+def test_the_archive_of_a_bundle_needs_no_installation_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_installed(_: str) -> str:
+        raise PackageNotFoundError
+
+    archive = tmp_path / "indelible-verify.pyz"
+    archive.write_bytes(verifier_archive())
+    tree = example_tree()
+    tree.write(tmp_path / "copy")
+    (tmp_path / "policy").write_text(policy_text(tree.key))
+    line = [str(tmp_path / "copy"), "--policy", str(tmp_path / "policy"), "--state", str(tmp_path / "state")]
+    monkeypatch.setattr("tasks.verify.command.version", not_installed)
+    monkeypatch.setattr(sys, "argv", [str(archive)])
+    assert main(line) == 0
 
 
 def test_a_bundle_is_checked_in_one_go(tmp_path: Path) -> None:
