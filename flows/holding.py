@@ -23,6 +23,7 @@ from tasks.errors import AlreadyExistsError, NotFoundError, StoreRefusedError, U
 from tasks.evidence import paths
 from tasks.evidence.canonical import canonical_json
 from tasks.evidence.seal_entry import sealed_objects
+from tasks.evidence.terms import person
 from tasks.evidence.tiles import TileReader
 from tasks.export.files import whole_file
 from tasks.storage.protocol import ObjectStore
@@ -78,7 +79,7 @@ class Order:
             raise UsageError(
                 "approver, requester and reason must be one line each", next_step="Give all of them."
             )
-        if self.approver.strip().casefold() == self.requested_by.strip().casefold():
+        if person(self.approver) == person(self.requested_by):
             raise UsageError(
                 f"{self.approver} cannot approve what {self.requested_by} asks for",
                 next_step="Let somebody else approve it, or name who asked with --requested-by.",

@@ -36,6 +36,7 @@ from tasks.evidence.access_entry import (
 )
 from tasks.evidence.canonical import canonical_json
 from tasks.evidence.schema import Digest, check
+from tasks.evidence.terms import person
 from tasks.keyring.derived import subject_key_id
 from tasks.keyring.officers import OfficerKey, wrap
 from tasks.redact import decrypt_identity
@@ -267,7 +268,7 @@ def _check_time(request: ReidentificationRequest, now: datetime) -> None:
 
 
 def _check_requester(request: ReidentificationRequest, officers: Sequence[OfficerSignature]) -> None:
-    if any(o["name"].casefold() == request["requested_by"].strip().casefold() for o in officers):
+    if any(person(o["name"]) == person(request["requested_by"]) for o in officers):
         raise UsageError(
             f"{request['requested_by']} asked, and cannot be one of the two who agree",
             next_step="Let two other officers sign.",

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from tasks.evidence.canonical import canonical_json, parse_canonical
 from tasks.evidence.schema import Count, Digest, Form, Instant, check
-from tasks.evidence.terms import Format, Source, Text
+from tasks.evidence.terms import Format, Source, Text, person
 
 REQUEST_FORMAT: Final = "indelible-reidentification/1"
 MAX_PSEUDONYMS: Final = 100
@@ -126,11 +126,11 @@ def check_reidentification(entry: ReidentificationEntry) -> None:
     """
     request, officers = entry["request"], entry["officers"]
     check_request(request)
-    names = {officer["name"].strip().casefold() for officer in officers}
+    names = {person(officer["name"]) for officer in officers}
     keys = {officer["key"] for officer in officers}
     if not len(officers) == len(names) == len(keys) == OFFICERS:
         raise ValueError(f"entry.officers are not {OFFICERS} different ones")
-    if request["requested_by"].strip().casefold() in names:
+    if person(request["requested_by"]) in names:
         raise ValueError("entry.officers: one of them is the one who asked")
     if not request["requested_at"] <= entry["sealed_at"] < request["expires_at"]:
         raise ValueError("entry.sealed_at is not within the time of the request")

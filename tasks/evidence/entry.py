@@ -26,7 +26,7 @@ from tasks.evidence.privacy_entry import ErasureEntry, RefusalEntry, check_erasu
 from tasks.evidence.reasons import MALFORMED_ENTRY, failure
 from tasks.evidence.schema import Count, Digest, Form, Instant, check
 from tasks.evidence.seal_entry import SealEntry, check_seal
-from tasks.evidence.terms import Format, HoldId, Scope, Text
+from tasks.evidence.terms import Format, HoldId, Scope, Text, person
 
 FORMAT: Final = "indelible/1"
 MAX_ENTRY_BYTES: Final = tiles.MAX_ENTRY_BYTES
@@ -275,10 +275,5 @@ def _check_entry(entry: Any) -> None:
         raise ValueError("entry.enforced is not what its findings say")
     if "objects" in entry and entry["objects"]["path"] != paths.object_list(entry["objects"]["sha256"]):
         raise ValueError("entry.objects is not at the path of its digest")
-    if "approver" in entry and _bare(entry["approver"]) == _bare(entry["requested_by"]):
+    if "approver" in entry and person(entry["approver"]) == person(entry["requested_by"]):
         raise ValueError("entry.approver is the one who asked")
-
-
-def _bare(name: str) -> str:
-    """A name without what does not make it another person's."""
-    return name.strip().casefold()

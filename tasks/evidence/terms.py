@@ -19,3 +19,8 @@ class Scope(TypedDict):
     source: Source
     subject: Text | None
     until: Date | None
+
+
+def person(name: str) -> str:
+    """A name without what does not make it another person's: two people agree only if these differ."""
+    return name.strip().casefold()
