@@ -17,8 +17,9 @@ from tasks.audit import schedule
 from tasks.audit.findings import CHECKS
 from tasks.errors import UsageError
 from tasks.evidence.audit_entry import SLOTS, sample_seed, slot
-from tasks.evidence.completeness_entry import instant, moment
+from tasks.evidence.completeness_entry import moment
 from tasks.evidence.seal_entry import DataFile, sealed_objects
+from tasks.evidence.terms import instant
 from tasks.log import reader
 
 if TYPE_CHECKING:

@@ -29,6 +29,7 @@ from tasks.errors import IndelibleError, RedactionLeakError, UsageError
 from tasks.evidence import paths
 from tasks.evidence.entry import parse_entry
 from tasks.evidence.seal_entry import sealed_objects
+from tasks.evidence.terms import instant
 from tasks.ingest.read import read_batch
 from tasks.redact import redact
 from tasks.redact.canaries import Canary, hatch, placed
@@ -176,7 +177,7 @@ def _drop(
         if "Records" in document:
             document["Records"] = document["Records"][:1]
         record = document["Records"][0] if "Records" in document else document
-        texts = _plant(record, contract, canaries, runtime.store.now().strftime("%Y-%m-%dT%H:%M:%SZ"))
+        texts = _plant(record, contract, canaries, instant(runtime.store.now()))
         return key.removesuffix(".gz"), json.dumps(document).encode() + b"\n", texts
     raise UsageError(
         f"the contract of {contract.source} has no sample of JSON to plant values in",

@@ -45,9 +45,9 @@ from tasks.errors import UsageError
 from tasks.evidence.completeness_entry import (
     GapLine,
     InventoryLine,
-    instant,
     moment,
 )
+from tasks.evidence.terms import instant
 
 if TYPE_CHECKING:
     from tasks.catalog.catalog import Catalog

@@ -10,6 +10,7 @@ from flows.wiring import Runtime
 from tasks.contracts.model import Contract
 from tasks.errors import AlreadyExistsError
 from tasks.evidence.entry import OtherEntry, encode_entry
+from tasks.evidence.terms import instant
 from tasks.log import writer
 from tasks.retention import solve
 
@@ -74,7 +75,7 @@ def _try_append(
     """Seal just after what the catalog has read; None when another writer was there: what it sealed may matter."""
     year = current_shard(runtime)
     index = catalog.size(year)
-    sealed_at = runtime.store.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    sealed_at = instant(runtime.store.now())
     common = {"format": "indelible/1", "sealed_at": sealed_at, "type": kind}
     entry = encode_entry(cast("OtherEntry", {**body, **common}))
     try:

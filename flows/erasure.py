@@ -33,8 +33,8 @@ from tasks.errors import UsageError
 from tasks.evidence.canonical import canonical_json
 from tasks.evidence.key_table_entry import SUBJECT, commitment
 from tasks.evidence.privacy_entry import Basis
+from tasks.evidence.terms import instant
 from tasks.subjects import destroy_lines
-from tasks.subjects.backup import instant
 from tasks.subjects.requests import Request, add_request, forget_request, keep_plan, open_requests
 
 if TYPE_CHECKING:

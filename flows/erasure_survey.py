@@ -19,10 +19,11 @@ from flows.wiring import Runtime
 from tasks.errors import KeyDestroyedError
 from tasks.evidence.key_table_entry import SUBJECT, commitment
 from tasks.evidence.privacy_entry import Basis
+from tasks.evidence.terms import instant
 from tasks.keyring.derived import subject_key_id
 from tasks.redact.mentions import Mentions
 from tasks.redact.quarantine import decrypt_lines
-from tasks.subjects.backup import instant, living_backups
+from tasks.subjects.backup import living_backups
 
 if TYPE_CHECKING:
     from tasks.catalog.catalog import Catalog

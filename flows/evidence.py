@@ -22,6 +22,7 @@ from flows.wiring import Runtime
 from tasks.errors import NotFoundError, UsageError, VerificationError
 from tasks.evidence import paths
 from tasks.evidence.policy import MAX_POLICY_BYTES, Policy, parse_policy
+from tasks.evidence.terms import instant
 from tasks.export.bundle import Exported, export_bundle
 from tasks.export.log import VerifiersOf
 from tasks.export.withheld import Withheld, export_withheld
@@ -196,7 +197,7 @@ def journal_of(runtime: Runtime, *, rows: bool, resume: bool) -> Iterator[Journa
         "store": runtime.store.uri,
         "verifier": runtime.software,
     }
-    began_at = runtime.store.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    began_at = instant(runtime.store.now())
     journal = Journal(runtime.settings.state / "verify.jsonl", subject, began_at, resume=resume)
     try:
         yield journal

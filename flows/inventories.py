@@ -15,7 +15,8 @@ from tasks.completeness.inventory import SealedByKey, by_key
 from tasks.contracts.rhythm import Rhythm
 from tasks.errors import AlreadyExistsError, UsageError, VerificationError
 from tasks.evidence import paths
-from tasks.evidence.completeness_entry import LineList, encode_lines, instant, parse_lines
+from tasks.evidence.completeness_entry import LineList, encode_lines, parse_lines
+from tasks.evidence.terms import instant
 from tasks.ingest.listing import list_drops
 from tasks.storage.protocol import ObjectStore
 

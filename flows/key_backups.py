@@ -11,7 +11,8 @@ from pathlib import Path
 from flows.commitments import erased_lines, seal_destructions, shredded
 from flows.wiring import Runtime
 from tasks.errors import UsageError
-from tasks.subjects.backup import instant, note_backup, write_backup
+from tasks.evidence.terms import instant
+from tasks.subjects.backup import note_backup, write_backup
 from tasks.subjects.restore import Restored, restore_backup
 
 

@@ -30,6 +30,7 @@ from tasks.evidence.checkpoint import parse_checkpoint
 from tasks.evidence.entry import RecoveryEntry
 from tasks.evidence.note import open_note
 from tasks.evidence.policy import policy_text
+from tasks.evidence.terms import instant
 from tasks.evidence.tiles import TileReader
 from tasks.log import reader, writer
 from tasks.storage.protocol import ObjectStore
@@ -170,7 +171,7 @@ def compromise(runtime: Runtime, order: Order, last_good: int) -> Recovered:
         "reason": order.reason,
         "requested_by": order.requested_by,
         "revoked": [key.vkey for key in old],
-        "sealed_at": store.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "sealed_at": instant(store.now()),
         "type": "genesis",
     }
     trusted = [key for year in reader.shards(store) for key in log_keys(runtime, year)]

@@ -16,6 +16,7 @@ from typing import Any
 from tasks.errors import NotFoundError, StoreRefusedError, VerificationError
 from tasks.evidence import paths
 from tasks.evidence.entry import ObjectList, parse_entry
+from tasks.evidence.terms import instant
 from tasks.log import reader
 from tasks.storage.protocol import ObjectInfo, ObjectStore
 from tasks.verify import reasons
@@ -139,7 +140,7 @@ def _judge(store: ObjectStore, version: Version, until: datetime) -> Callable[[F
         sentence = "It is under no COMPLIANCE lock that these credentials may see."
         return lambda findings: findings.changed(reasons.LOCK_MISSING, path, sentence, _EXTEND)
     if lock < until:
-        sentence = f"Its lock ends at {_text(lock)}; an entry gives {_text(until)}."
+        sentence = f"Its lock ends at {instant(lock)}; an entry gives {instant(until)}."
         return lambda findings: findings.changed(reasons.LOCK_SHORT, path, sentence, _EXTEND)
     return lambda _: None
 
@@ -152,7 +153,3 @@ def _sealed_version(versions: Versions, path: str) -> Version:
 
 def _instant(text: str) -> datetime:
     return datetime.fromisoformat(text)
-
-
-def _text(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

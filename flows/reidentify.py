@@ -17,7 +17,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypedDict, cast
 
@@ -36,7 +36,7 @@ from tasks.evidence.access_entry import (
 )
 from tasks.evidence.canonical import canonical_json
 from tasks.evidence.schema import Digest, check
-from tasks.evidence.terms import person
+from tasks.evidence.terms import instant, person
 from tasks.keyring.derived import subject_key_id
 from tasks.keyring.officers import OfficerKey, wrap
 from tasks.redact import decrypt_identity
@@ -121,12 +121,12 @@ def make_request(
         )
     request = {
         "case": case,
-        "expires_at": _instant(expires),
+        "expires_at": instant(expires),
         "format": REQUEST_FORMAT,
         "origin": origin,
         "pseudonyms": sorted(set(pseudonyms)),
         "purpose": purpose,
-        "requested_at": _instant(now),
+        "requested_at": instant(now),
         "requested_by": requested_by,
         "source": source,
     }
@@ -260,7 +260,7 @@ def read_file(path: Path) -> bytes:
 
 
 def _check_time(request: ReidentificationRequest, now: datetime) -> None:
-    if not request["requested_at"] <= _instant(now) < request["expires_at"]:
+    if not request["requested_at"] <= instant(now) < request["expires_at"]:
         raise UsageError(
             f"the request was in force from {request['requested_at']} until {request['expires_at']}",
             next_step="Make a new request, and have it signed again.",
@@ -329,7 +329,3 @@ def _key(runtime: Runtime, catalog: Catalog, identity: Identity) -> bytes:
         "the key behind a pseudonym was destroyed: the person was erased, and nobody can tell who it was",
         next_step="Ask for the other pseudonyms alone. `indelible query 'SELECT * FROM keys'` has the destruction.",
     )
-
-
-def _instant(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -20,6 +20,7 @@ from flows.shards import log_until, terms
 from flows.wiring import Runtime
 from tasks.errors import NotFoundError, UsageError
 from tasks.evidence import paths
+from tasks.evidence.terms import instant
 from tasks.retention import KINDS, Decision, Kind, solve
 
 # Bytes in the store for a byte of drops, before the source has a history that tells.
@@ -125,9 +126,9 @@ def extend(
         body = {
             **asdict(order),
             "action": "extend",
-            "log_retain_until": _instant(log_end),
+            "log_retain_until": instant(log_end),
             "objects": holding.store_list(runtime, versions, max(log_end, log_until(runtime))),
-            "retain_until": _instant(end),
+            "retain_until": instant(end),
             "scope": scope.as_json(),
         }
         append_entry(runtime, catalog, "retention", body)
@@ -148,7 +149,7 @@ def _check_end(
         personal = path.startswith((paths.DATA_PREFIX, paths.QUARANTINE_PREFIX, paths.IDENTITIES_PREFIX))
         if maximum is not None and personal and end > info.modified + timedelta(days=maximum):
             raise UsageError(
-                f"{path} was sealed at {_instant(info.modified)} and may be kept {maximum} days at most",
+                f"{path} was sealed at {instant(info.modified)} and may be kept {maximum} days at most",
                 next_step="Choose an earlier day or a smaller scope, or place a legal hold.",
             )
     if not later:
@@ -156,7 +157,3 @@ def _check_end(
             "every lock in this scope ends later already, and a lock is never shortened",
             next_step="Choose a later day.",
         )
-
-
-def _instant(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

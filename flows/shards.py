@@ -10,6 +10,7 @@ from tasks.errors import StoreUnavailableError
 from tasks.evidence.checkpoint import parse_checkpoint
 from tasks.evidence.note import NoteVerifier, open_note
 from tasks.evidence.policy import policy_text
+from tasks.evidence.terms import instant
 from tasks.log import reader, writer
 from tasks.retention import Terms, solve
 
@@ -28,7 +29,7 @@ def current_shard(runtime: Runtime) -> int:
         for earlier in reader.shards(runtime.store):
             integrate(runtime, earlier)  # the genesis entry embeds the last checkpoint of the year before
         signer = runtime.keyring.new_signer(runtime.origin(year))
-        sealed_at = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        sealed_at = instant(now)
         witness = runtime.settings.witness
         policy = policy_text([signer.vkey], witness.parties, witness.quorum)
         writer.open_shard(runtime.store, year, signer, log_until(runtime), sealed_at=sealed_at, policy=policy)

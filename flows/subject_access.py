@@ -22,6 +22,7 @@ from flows.trust import own_policy, policy_for
 from flows.wiring import Runtime
 from tasks.errors import UsageError
 from tasks.evidence.paths import record_id
+from tasks.evidence.terms import instant
 from tasks.export.files import whole_file, write_zip
 from tasks.export.person import Answer, OwnRecord, SourceTerms, Value, person_members
 from tasks.export.prove import ProvenRecord, prove_all
@@ -160,7 +161,7 @@ def export_subject(
         policy = policy_for(
             runtime, [key.vkey for year in reader.shards(runtime.store) for key in log_keys(runtime, year)]
         )
-        made_at = runtime.store.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        made_at = instant(runtime.store.now())
         answer = Answer(made_at, sum(counts.values()), entry, aside)
         terms = {source: _terms(runtime, catalog, source, rows) for source in counts}
         records = _records(runtime, catalog, rows, progress)

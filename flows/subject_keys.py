@@ -17,6 +17,7 @@ from flows.holding import Order
 from flows.receipts import CheckpointReceipt
 from flows.wiring import Runtime
 from tasks.errors import KeyUnavailableError, StoreRefusedError, UsageError
+from tasks.evidence.terms import instant
 from tasks.subjects import Cause, Destroyed, destroy_month, destroy_subject, rewrap
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def destroy_epoch(runtime: Runtime, order: Order, name: str) -> tuple[Destroyed,
         purpose, month = match[1], date(int(match[2]), int(match[3]), 1)
         now = runtime.store.now()
         kept_until = key.kept_until or f"{_next(month).isoformat()}T00:00:00Z"
-        if now.strftime("%Y-%m-%dT%H:%M:%SZ") < kept_until:
+        if instant(now) < kept_until:
             raise UsageError(
                 f"records that depend on {name} must be kept until {kept_until}",
                 next_step="Wait until then; one person's key can be destroyed before.",

@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from tasks.catalog.catalog import Catalog
-from tasks.evidence.completeness_entry import instant
+from tasks.evidence.terms import instant
 
 
 @dataclass(frozen=True, slots=True)

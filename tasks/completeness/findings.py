@@ -11,7 +11,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from tasks.completeness.intervals import Interval
-from tasks.evidence.completeness_entry import GapLine, instant, moment
+from tasks.evidence.completeness_entry import GapLine, moment
+from tasks.evidence.terms import instant
 
 DROP_VANISHED: Final = "drop-vanished"
 DROP_CHANGED: Final = "drop-changed"

@@ -112,11 +112,6 @@ class GapLine(TypedDict):
     until: Instant
 
 
-def instant(moment: datetime) -> str:
-    """As entries write a moment; a fraction of a second is cut off."""
-    return moment.strftime(_INSTANT)
-
-
 def moment(text: str) -> datetime:
     """The moment that an entry writes.
 

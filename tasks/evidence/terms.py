@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Literal, TypedDict
 
 from tasks.evidence.schema import Date, Form
@@ -19,6 +20,11 @@ class Scope(TypedDict):
     source: Source
     subject: Text | None
     until: Date | None
+
+
+def instant(moment: datetime) -> str:
+    """A time as entries spell it (`schema.Instant`): UTC; a fraction of a second is cut off."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def person(name: str) -> str:

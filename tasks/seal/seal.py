@@ -14,6 +14,7 @@ from tasks.evidence.canonical import canonical_json
 from tasks.evidence.entry import encode_entry
 from tasks.evidence.rows import LEAF_FORMAT
 from tasks.evidence.seal_entry import SealEntry
+from tasks.evidence.terms import instant
 from tasks.evidence.tiles import MAX_ENTRY_BYTES
 from tasks.log import writer
 from tasks.seal.objects import BatchObjects, Places, PlannedObject, build_objects
@@ -256,14 +257,10 @@ def _entry(
         "quarantine": [named(p) for p in objects.quarantine],
         "redaction": named(objects.redaction),
         "rego": named(objects.rego) if objects.rego else None,
-        "retain_until": _rfc3339(retain_until),
-        "sealed_at": _rfc3339(sealed_at),
+        "retain_until": instant(retain_until),
+        "sealed_at": instant(sealed_at),
         "software": software,
         "source": batch.source,
         "sums": dict(objects.sums),
         "type": "seal",
     }
-
-
-def _rfc3339(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

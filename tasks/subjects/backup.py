@@ -15,13 +15,14 @@ import json
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, BinaryIO, Final
 
 from sqlalchemy import Connection, Row, Table, insert, select
 
 from tasks.errors import KeyUnavailableError, UsageError, VerificationError
 from tasks.evidence.canonical import canonical_json, parse_canonical
+from tasks.evidence.terms import instant
 from tasks.subjects.frames import MAX_FRAME_BYTES, read_frames, write_frames
 from tasks.subjects.schema import BACKUPS, BATCHES, LINES, METADATA, MONTHS, PLACES, SUBJECTS, UNSEALED
 from tasks.subjects.table import CHUNK, KeyTable
@@ -139,11 +140,6 @@ def living_backups(table: KeyTable, now: datetime) -> list[tuple[str, str]]:
     query = select(BACKUPS.c.created_at, BACKUPS.c.expires_at).where(BACKUPS.c.expires_at > instant(now))
     with table.database.reading() as connection:
         return [(row.created_at, row.expires_at) for row in connection.execute(query.order_by(BACKUPS.c.id))]
-
-
-def instant(moment: datetime) -> str:
-    """A time as headers hold it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _pack(table: KeyTable, connection: Connection, source: Table, row: Row[Any]) -> dict[str, Any]:

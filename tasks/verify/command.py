@@ -25,6 +25,7 @@ from tasks.errors import IndelibleError, StoreRefusedError, UsageError, Verifica
 from tasks.evidence import proof as record_proof
 from tasks.evidence.checkpoint import Checkpoint
 from tasks.evidence.policy import MAX_POLICY_BYTES, Policy, parse_policy
+from tasks.evidence.terms import instant
 from tasks.evidence.tlog_proof import MAX_PROOF_BYTES
 from tasks.verify import printing, proofs, withheld
 from tasks.verify.bundle import bundle_format
@@ -169,7 +170,7 @@ def _journal(options: argparse.Namespace) -> Journal:
         "rows": not options.no_rows,
         "verifier": _own_version(),
     }
-    began_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    began_at = instant(datetime.now(UTC))
     return Journal(options.state, subject, began_at, resume=True)
 
 
