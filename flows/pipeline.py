@@ -7,7 +7,6 @@ Put here: which stage follows which, for one batch and for one run. Do not put h
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ from tasks.contracts.model import Contract
 from tasks.errors import AlreadyExistsError, StoreRefusedError
 from tasks.evidence import paths
 from tasks.evidence.checkpoint import parse_checkpoint
-from tasks.ingest.listing import list_drops, plan
+from tasks.ingest.listing import drop_date, list_drops, plan
 from tasks.ingest.read import read_batch
 from tasks.ingest.whole import hold_whole
 from tasks.log import reader
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
 _events = logging.getLogger("indelible")
 TOO_MANY_DATES = "drop.too_many_dates"
 Progress = Callable[[str], None]
-_KEY_DATE = re.compile(r"(?<!\d)(20\d\d)[-/]?(0[1-9]|1[0-2])[-/]?(0[1-9]|[12]\d|3[01])(?!\d{3})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +68,8 @@ class Window:
         return (self.since is None or day >= self.since) and (self.until is None or day < self.until)
 
 
-def drop_date(drop: Drop) -> date:
-    """The date that a drop's key names (`2023/07/10`, `2023-07-10`, `20230710`), or that of its landing."""
-    for match in _KEY_DATE.finditer(drop.key):
-        with suppress(ValueError):
-            return date(int(match[1]), int(match[2]), int(match[3]))
-    return datetime.fromtimestamp(drop.modified_us / 1e6, UTC).date()
-
-
 def find_new(runtime: Runtime, source: str, window: Window, catalog: Catalog) -> Iterator[tuple[Drop, ...]]:
-    """Batches of drops that are in the landing place and not sealed, in order of their keys.
+    """Batches of drops that are in the landing place and not sealed, in order of their dates and keys.
 
     New is decided against what is sealed, never against a mark of our own that could be lost. Drops at which
     attempts failed come last, so that they stop no others.
@@ -92,7 +82,7 @@ def find_new(runtime: Runtime, source: str, window: Window, catalog: Catalog) ->
         told.tell(listed=len(listed), drops=len(new), bytes=sum(drop.size for drop in new))
     cap = runtime.settings.run.attempts
     for drops, size in by_suspicion(_attempts(runtime, source), new, cap, limits.batch_drops):
-        yield from plan(drops, max_bytes=limits.batch_bytes, max_drops=size)
+        yield from plan(drops, max_bytes=limits.batch_bytes, max_drops=size, max_dates=limits.batch_dates)
 
 
 def deliver(

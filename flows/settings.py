@@ -193,6 +193,7 @@ class LimitSettings(_Section):
 
     batch_bytes: int = Field(default=512 << 20, ge=1 << 16, description="text of a batch, as estimated")
     batch_drops: int = Field(default=5000, ge=1, le=20_000)
+    batch_dates: int = Field(default=3, ge=1, le=400, description="dates of a batch's drops")
     drop_bytes: int = Field(default=1 << 30, ge=1 << 16, description="decompressed bytes of one drop")
     drop_lines: int = Field(default=16_000_000, ge=1)
     line_bytes: int = Field(default=16 << 20, ge=1 << 10)

@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 
 from flows import evidence, pipeline
-from flows.pipeline import Window, drop_date
+from flows.pipeline import Window
 from flows.receipts import BatchReceipt
 from flows.wiring import Runtime
-from tasks.batch import Drop
 from tasks.catalog.query import run_query
 from tasks.errors import StoreRefusedError
 from tasks.evidence import paths
@@ -98,22 +97,6 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("key", "day"),
-    [
-        ("AWSLogs/111122223333/CloudTrail/eu-west-1/2023/07/10/x.json.gz", date(2023, 7, 10)),
-        ("app-2023-07-10.ndjson", date(2023, 7, 10)),
-        ("app-20230710T1015Z.gz", date(2023, 7, 10)),
-        ("2023/02/30/app-2023-07-10.log", date(2023, 7, 10)),  # the first is no date
-        ("120230710.log", date(2026, 11, 24)),  # part of a longer number
-        ("20230710123.log", date(2026, 11, 24)),
-        ("access.log", date(2026, 11, 24)),
-    ],
-)
-def test_a_drop_has_the_date_of_its_key_or_of_its_landing(key: str, day: date) -> None:
-    assert drop_date(Drop(SOURCE, key, 1, "e", None, int(MOMENT.timestamp() * 1e6))) == day
 
 
 def test_a_window_ends_before_its_last_day(place: Place) -> None:
