@@ -21,6 +21,7 @@ from flows.shards import log_keys
 from flows.trust import own_policy, policy_for
 from flows.wiring import Runtime
 from tasks.errors import UsageError
+from tasks.evidence.access_entry import coarse
 from tasks.evidence.paths import record_id
 from tasks.evidence.terms import instant
 from tasks.export.files import whole_file, write_zip
@@ -154,7 +155,7 @@ def export_subject(
         body = {
             "action": "subject-export",
             "purpose": PURPOSE,
-            "records": sum(counts.values()),
+            "records": coarse(sum(counts.values())),
             "requested_by": requested_by,
         }
         entry = seal_access(runtime, catalog, body)

@@ -64,7 +64,7 @@ WITH parts AS (
     FROM entries WHERE type = 'erasure' AND (document->>'action') = 'erase')
 SELECT part->>'drop' AS drop_sha256, unnest((part->'lines')::BIGINT[]) AS line FROM parts;
 
--- Who was shown personal values, and why. `records` are of a subject export, the rest of a re-identification.
+-- Who was shown personal values, and why. `records`, rounded up, are of a subject export, the rest of a re-identification.
 CREATE OR REPLACE VIEW accesses AS
 SELECT document->>'$.action' AS action, coalesce(document->>'$.request.purpose', document->>'$.purpose') AS purpose,
     document->>'$.request.case' AS "case",

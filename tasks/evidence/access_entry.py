@@ -1,6 +1,7 @@
 """The `access` entry: personal values were shown to somebody, and it was sealed before they were.
 
-`subject-export`: a person was given what is stored of them. `reidentify`: two officers had pseudonyms turned back.
+`subject-export`: a person was given what is stored of them; of how many records, only the order of magnitude is told,
+since an exact number would tell who among those who know the records' pseudonyms. `reidentify`: two officers had pseudonyms turned back.
 Their signatures stand in the entry, over the request that stands there too: nobody else could have sealed it.
 """
 
@@ -27,7 +28,7 @@ Signature = Annotated[str, Form("128 hex digits", r"[0-9a-f]{128}")]
 
 @final
 class SubjectExportEntry(TypedDict):
-    """A person was given their `records`. Nothing here tells who that is."""
+    """A person was given at most `records` records, see `coarse`. Nothing here tells who that is."""
 
     action: Literal["subject-export"]
     format: Format
@@ -72,6 +73,21 @@ class ReidentificationEntry(TypedDict):
     request: ReidentificationRequest
     sealed_at: Instant
     type: Literal["access"]
+
+
+def coarse(records: int) -> int:
+    """`records` as an entry tells it: 0, or rounded up to a power of two."""
+    return 1 << (records - 1).bit_length() if records else 0
+
+
+def check_export(entry: SubjectExportEntry) -> None:
+    """Check that the number of records is not told exactly.
+
+    Raises:
+        ValueError: it is neither 0 nor a power of two.
+    """
+    if entry["records"] != coarse(entry["records"]):
+        raise ValueError("entry.records is neither 0 nor a power of two")
 
 
 def signed_bytes(request: Mapping[str, Any]) -> bytes:

@@ -14,6 +14,7 @@ from tasks.evidence import paths, tiles
 from tasks.evidence.access_entry import (
     ReidentificationEntry,
     SubjectExportEntry,
+    check_export,
     check_reidentification,
 )
 from tasks.evidence.audit_entry import AuditEntry, StoreAuditEntry, check_store_audit
@@ -227,6 +228,7 @@ _MORE: Final[Mapping[Any, Callable[[Any], None]]] = {
     GapEntry: check_gap,
     ErasureEntry: check_erasure,
     RefusalEntry: check_refusal,
+    SubjectExportEntry: check_export,
     ReidentificationEntry: check_reidentification,
 }
 

@@ -142,7 +142,7 @@ def test_the_access_is_on_record_and_says_nothing_of_the_person(small: Deployed,
         "action": "subject-export",
         "format": "indelible/1",
         "purpose": "subject access",
-        "records": 3,
+        "records": 4,
         "requested_by": "ida",
         "type": "access",
     }

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jsonschema import Draft202012Validator
 
 from tasks.errors import VerificationError
-from tasks.evidence.access_entry import parse_request, signed_bytes
+from tasks.evidence.access_entry import coarse, parse_request, signed_bytes
 from tasks.evidence.canonical import canonical_json
 from tasks.evidence.entry import parse_entry
 from tasks.verify.accesses import check_access
@@ -35,7 +35,7 @@ EXPORT: dict[str, Any] = {
     "action": "subject-export",
     "format": "indelible/1",
     "purpose": "subject access",
-    "records": 3,
+    "records": 4,
     "requested_by": "ida",
     "sealed_at": "2026-11-24T10:00:00Z",
     "type": "access",
@@ -62,6 +62,10 @@ def entry(**changes: Any) -> dict[str, Any]:
         "sealed_at": "2026-11-24T12:00:00Z",
         "type": "access",
     }
+
+
+def test_how_many_records_somebody_has_is_told_by_its_magnitude() -> None:
+    assert [coarse(n) for n in (0, 1, 2, 3, 4, 5, 1_000_000)] == [0, 1, 2, 4, 4, 8, 1 << 20]
 
 
 @pytest.mark.parametrize("document", [EXPORT, entry()], ids=["export", "reidentify"])
@@ -94,6 +98,7 @@ def test_other_forms_are_refused_by_parser_and_schema(document: dict[str, Any]) 
 @pytest.mark.parametrize(
     ("document", "why"),
     [
+        (EXPORT | {"records": 3}, "neither 0 nor a power of two"),
         (entry() | {"request": REQUEST | {"pseudonyms": ["s_" + "b" * 32]}}, "signature is not over this"),
         (entry() | {"request": REQUEST | {"origin": "audit.example/other"}}, "signature is not over this"),
         (entry() | {"officers": [officer("anna", REQUEST)] * 2}, "2 different ones"),
@@ -106,6 +111,7 @@ def test_other_forms_are_refused_by_parser_and_schema(document: dict[str, Any]) 
         (entry(expires_at=REQUEST["requested_at"]), "not after"),
     ],
     ids=[
+        "an exact number",
         "another pseudonym",
         "another deployment",
         "one twice",

@@ -19,7 +19,7 @@ def test_accesses_of_all_logs_are_listed_in_order() -> None:
     logs: Any = [(SimpleNamespace(year=2025), first), (SimpleNamespace(year=2026), second)]
     listed = accesses(cast(Scope, SimpleNamespace(logs=logs)))
     assert [(line["id"], line["records"], line["pseudonyms"], line["officers"]) for line in listed] == [
-        ("2025-0", 3, 0, []),
+        ("2025-0", 4, 0, []),
         ("2026-1", 0, 2, ["anna", "otto"]),
     ]
     assert [line["requested_by"] for line in listed] == ["ida", "ida"]
