@@ -1,8 +1,8 @@
 """The `access` entry: personal values were shown to somebody, and it was sealed before they were.
 
-`subject-export`: a person was given what is stored of them; of how many records, only the order of magnitude is told,
-since an exact number would tell who among those who know the records' pseudonyms. `reidentify`: two officers had pseudonyms turned back.
-Their signatures stand in the entry, over the request that stands there too: nobody else could have sealed it.
+`subject-export`: a person was given what is stored of them. Their number of records is told by its magnitude only: an
+exact one would lead to the pseudonyms that have as many. `reidentify`: two officers had pseudonyms turned back. Their
+signatures stand in the entry, over the request that stands there too: nobody else could have sealed it.
 """
 
 from __future__ import annotations
