@@ -73,7 +73,7 @@ def show(
         return
     _print(
         items,
-        ("key", "line", "offset", "length", "rules", "state"),
+        ("key", "line", "rules", "state"),
         f"entry {entry} has no quarantined lines",
     )
     if items:

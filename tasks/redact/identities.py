@@ -2,8 +2,7 @@
 
 AES-256-GCM-SIV (RFC 8452) under a key that is derived from the key of the pseudonym, so that whatever destroys
 one destroys the other. Nonce and authenticated data name source, field and pseudonym: a repeated run gives the same
-bytes, and no ciphertext can be moved. Values are padded (ISO/IEC 7816-4) to a multiple of 64 bytes, because
-ciphertexts stay when keys are gone, and lengths of names tell something.
+bytes, and no ciphertext can be moved. Values are padded: lengths of names tell something.
 """
 
 from __future__ import annotations
@@ -22,12 +21,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 from tasks.errors import KeyUnavailableError
 from tasks.keyring.derived import encryption_key
 from tasks.redact.holders import Holders
+from tasks.redact.padding import pad, unpad
 from tasks.redact.pseudonyms import Pseudonyms
 
 COLUMNS: Final = ("pseudonym", "field", "kid", "ciphertext")
 _NONCE_BYTES: Final = 12
-_PADDED: Final = 64
-_END: Final = b"\x80"
 
 
 def encrypt_identities(source: str, fields: Mapping[str, Pseudonyms], holders: Holders) -> pl.DataFrame:
@@ -47,7 +45,7 @@ def encrypt_identities(source: str, fields: Mapping[str, Pseudonyms], holders: H
         }
         for name, (text, code) in sorted(values.items()):
             place = _place(source, field, name)
-            sealed = cipher(code).encrypt(_nonce(place), _pad(text.encode()), place)
+            sealed = cipher(code).encrypt(_nonce(place), pad(text.encode()), place)
             rows.append((name, field, key_id(code), base64.b64encode(sealed).decode()))
     return pl.DataFrame(rows, schema=dict.fromkeys(COLUMNS, pl.String), orient="row")
 
@@ -68,13 +66,12 @@ def decrypt_identity(source: str, field: str, pseudonym: str, ciphertext: str, k
     place = _place(source, field, pseudonym)
     try:
         sealed = base64.b64decode(ciphertext, validate=True)
-        padded = AESGCMSIV(encryption_key(key)).decrypt(_nonce(place), sealed, place)
+        return unpad(AESGCMSIV(encryption_key(key)).decrypt(_nonce(place), sealed, place)).decode()
     except (InvalidTag, binascii.Error, ValueError):
         raise KeyUnavailableError(
             f"a value of {source}.{field} cannot be decrypted with the key that was given",
             next_step="Use the key that the row's kid names, and verify the identities file.",
         ) from None
-    return padded.rstrip(b"\0")[: -len(_END)].decode()
 
 
 def _place(source: str, field: str, pseudonym: str) -> bytes:
@@ -83,7 +80,3 @@ def _place(source: str, field: str, pseudonym: str) -> bytes:
 
 def _nonce(place: bytes) -> bytes:
     return hashlib.sha256(place).digest()[:_NONCE_BYTES]
-
-
-def _pad(value: bytes) -> bytes:
-    return (value + _END).ljust(-(-len(value + _END) // _PADDED) * _PADDED, b"\0")

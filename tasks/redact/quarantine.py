@@ -4,7 +4,8 @@ AES-256-GCM-SIV (RFC 8452), each line under a key of its own that needs two othe
 ends a month at once, and the line's key in the key table, which can be destroyed for one line when a person is to be
 forgotten. A key encrypts one line, so the nonce is fixed and a repeated run seals the same bytes; GCM-SIV stays safe
 should two readings of one drop differ in a line. The drop's digest and the line are authenticated: a ciphertext
-cannot be moved to another line.
+cannot be moved to another line. Lines are padded, and no offset or length of one is sealed: a line that was erased
+does not tell how long a name in it was.
 Text form: `q_<epoch>.<base64>`; without base64 where the line's key was destroyed before it was sealed again.
 """
 
@@ -26,6 +27,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 from tasks.batch import DROP, LENGTH, LINE, OFFSET, ReadDrop
 from tasks.errors import KeyUnavailableError, UsageError
 from tasks.keyring import Keyring
+from tasks.redact.padding import pad, unpad
 
 _NONCE: Final = bytes(12)
 _FORM: Final = re.compile(r"^q_([0-9]{4}-[0-9]{2})\.((?:[A-Za-z0-9+/]+={0,2})?)$")
@@ -109,7 +111,8 @@ def decrypt_lines(texts: Mapping[int, str], drop_sha256: str, keyring: Keyring) 
             continue
         try:
             sealed = base64.b64decode(encoded, validate=True)
-            found[line] = _cipher(month(epoch), keys[line]).decrypt(_NONCE, sealed, _place(drop_sha256, line))
+            padded = _cipher(month(epoch), keys[line]).decrypt(_NONCE, sealed, _place(drop_sha256, line))
+            found[line] = unpad(padded)
         except (InvalidTag, binascii.Error, ValueError):
             raise KeyUnavailableError(
                 f"line {line} of drop {drop_sha256[:12]} cannot be decrypted with the keys of {epoch}",
@@ -126,7 +129,7 @@ def _encrypt_lines(places: pl.DataFrame, drop: ReadDrop, epoch: str, keyring: Ke
         sealed = b""
         if line in keys:
             raw = drop.buffer[offset : offset + length]
-            sealed = _cipher(month, keys[line]).encrypt(_NONCE, raw, _place(drop.sha256, line))
+            sealed = _cipher(month, keys[line]).encrypt(_NONCE, pad(raw), _place(drop.sha256, line))
         texts.append(f"q_{epoch}.{base64.b64encode(sealed).decode()}")
     return texts
 

@@ -13,9 +13,10 @@ from tasks.batch import (
     COORDINATES,
     DROP,
     EXTRA,
+    FINGERPRINT,
     LENGTH,
     LINE,
-    TIME,
+    OFFSET,
     LedgerDrop,
     ReadDrop,
     RedactedBatch,
@@ -23,18 +24,18 @@ from tasks.batch import (
     ValidatedBatch,
 )
 from tasks.contracts.model import Contract, Field
-from tasks.errors import ContractError, IndelibleError, KeyDestroyedError
+from tasks.errors import IndelibleError, KeyDestroyedError
 from tasks.evidence.redaction import LeakReport
 from tasks.keyring import Keyring
 from tasks.redact.canaries import rehearse
-from tasks.redact.holders import SUBJECT_KEYS, Holders
+from tasks.redact.holders import SUBJECT_KEYS, find_holders
 from tasks.redact.identities import encrypt_identities
 from tasks.redact.persons import known_persons
 from tasks.redact.quarantine import encrypt_raw
 from tasks.redact.report import leak_reports, redaction_report
 from tasks.redact.rescan import Leak, find_leaks
 from tasks.redact.scan import TEXT, Scanner
-from tasks.redact.subjects import Subjects, find_subjects
+from tasks.redact.subjects import Subjects
 from tasks.redact.treatments import Treatments, effective_treatment
 
 # What the contract does not name is treated as an opaque subtree that nobody has classified.
@@ -70,16 +71,16 @@ def redact(batch: ValidatedBatch, contract: Contract, keyring: Keyring) -> Redac
     while True:
         persons = known_persons(batch.frame, contract)
         scanner = Scanner(persons)
-        subjects = find_subjects(batch.frame, contract)
-        months = _months(batch.frame, contract)
-        holders = Holders(months, subjects, keyring)
+        holders = find_holders(batch.frame, contract, keyring)
         treatments = Treatments(holders, scanner)
         try:
             treated = treatments.apply(batch.frame, fields)
+            if contract.key:
+                holders.use(batch.frame[FINGERPRINT].is_not_null())
         except KeyDestroyedError as error:
-            batch = _set_aside(batch, months == error.name.rpartition("/")[2], KEY_DESTROYED)
+            batch = _set_aside(batch, holders.in_month(error.name.rpartition("/")[2]), KEY_DESTROYED)
             continue
-        frame = batch.frame.drop(LENGTH).with_columns(treated)
+        frame = batch.frame.drop(OFFSET, LENGTH).with_columns(treated)
         leaks = search_again(frame, contract)
         if not leaks:
             break
@@ -90,13 +91,13 @@ def redact(batch: ValidatedBatch, contract: Contract, keyring: Keyring) -> Redac
         source=batch.source,
         drops=_ledger(batch),
         frame=frame,
-        set_aside=batch.set_aside.select(*COORDINATES, "disposition", "rules").with_columns(raw),
+        set_aside=batch.set_aside.select(DROP, LINE, "disposition", "rules").with_columns(raw),
         gate=batch.gate,
         violations=batch.violations,
         unknown_fields=_names(batch.unknown_fields, Scanner(persons)),
         keys=tuple(sorted(holders.used | quarantine_keys)),
         identities=encrypt_identities(batch.source, treatments.encrypted, holders),
-        subjects=_row_subjects(subjects, keyring) if SUBJECT_KEYS in holders.used else None,
+        subjects=_row_subjects(holders.subjects, keyring) if SUBJECT_KEYS in holders.used else None,
         report=redaction_report(batch.frame, contract, fields, scanner.hits, found, canaries),
     )
 
@@ -146,16 +147,6 @@ def _row_subjects(subjects: Subjects | None, keyring: Keyring) -> RowSubjects | 
     if subjects is None:
         return None
     return RowSubjects(tuple(keyring.subject_ids(subjects.identifiers)), subjects.rows)
-
-
-def _months(frame: pl.DataFrame, contract: Contract) -> pl.Series:
-    """The key epoch of each row: the UTC month of its event."""
-    if frame[TIME].null_count():
-        raise ContractError(
-            f"{frame[TIME].null_count()} accepted rows of {contract.source} have no event time",
-            next_step=f"Make the field {contract.time_field} required in the contract.",
-        )
-    return frame[TIME].dt.strftime("%Y-%m")
 
 
 def _names(found: Mapping[str, int], scanner: Scanner) -> dict[str, int]:

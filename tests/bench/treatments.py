@@ -29,7 +29,7 @@ import polars as pl
 import yaml
 
 from flows import pipeline
-from tasks.batch import COORDINATES, LENGTH, RedactedBatch, ValidatedBatch
+from tasks.batch import DROP, LENGTH, LINE, OFFSET, RedactedBatch, ValidatedBatch
 from tasks.contracts.load import FILE_NAME, load_contract
 from tasks.contracts.model import Contract
 from tasks.redact import redact, stage
@@ -84,8 +84,8 @@ def unredacted(batch: ValidatedBatch, contract: Contract, _: object) -> Redacted
     return RedactedBatch(
         source=batch.source,
         drops=stage._ledger(batch),
-        frame=batch.frame.drop(LENGTH),
-        set_aside=batch.set_aside.select(*COORDINATES, "disposition", "rules", raw),
+        frame=batch.frame.drop(OFFSET, LENGTH),
+        set_aside=batch.set_aside.select(DROP, LINE, "disposition", "rules", raw),
         gate=batch.gate,
         violations=batch.violations,
         unknown_fields=batch.unknown_fields,

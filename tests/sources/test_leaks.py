@@ -130,7 +130,8 @@ def assert_json_still_parses(source: str, result: RedactedBatch) -> None:
 
 
 def assert_quarantine_comes_back(batch: ValidatedBatch, result: RedactedBatch, keyring: FixedKeyring) -> None:
-    rows = result.set_aside.filter(disposition="quarantined")
-    for drop, line, offset, length, raw in rows.select(*COORDINATES, "raw").iter_rows():
+    places = batch.set_aside.filter(disposition="quarantined").select(*COORDINATES)
+    sealed = result.set_aside.filter(disposition="quarantined")["raw"]
+    for (drop, line, offset, length), raw in zip(places.iter_rows(), sealed, strict=True):
         read = batch.drops[drop]
         assert decrypt_raw(raw, read.sha256, line, keyring) == read.buffer[offset : offset + length]

@@ -42,7 +42,6 @@ DATA_SCHEMA = pa.schema(
         ("tags", pa.list_(pa.string())),
         ("_drop", pa.int32()),
         ("_line", pa.int64()),
-        ("_offset", pa.int64()),
         ("_time", pa.timestamp("us", "UTC")),
         ("_extra", pa.string()),
     ]
@@ -51,15 +50,13 @@ QUARANTINE_SCHEMA = pa.schema(
     [
         ("_drop", pa.int32()),
         ("_line", pa.int64()),
-        ("_offset", pa.int64()),
-        ("_length", pa.int64()),
         ("disposition", pa.string()),
         ("rules", pa.list_(pa.string())),
         ("raw", pa.string()),
     ]
 )
 
-PERSONAL = ("_extra", "_offset", "actor")
+PERSONAL = ("_extra", "actor")
 
 IDENTITIES_SCHEMA = pa.schema([(name, pa.string()) for name in ("pseudonym", "field", "kid", "ciphertext")])
 
@@ -132,7 +129,7 @@ def example_batch(source: str, number: int, drops: int = 2, lines: int = 9) -> B
     for drop in range(drops):
         first = len(data)
         for line in range(1, lines + 1):
-            where = {"_drop": drop, "_line": line, "_offset": 100 * (line - 1)}
+            where = {"_drop": drop, "_line": line}
             outcome = {3: "quarantined", 5: "duplicate", 7: "blank"}.get(line % 9)
             if outcome is None:
                 data.append(_record(source, number, drop, line) | where)
@@ -171,7 +168,7 @@ def _identities(number: int) -> list[Row]:
 def _set_aside(outcome: str) -> Row:
     rules = ["json.syntax"] if outcome == "quarantined" else []
     raw = "Y2lwaGVydGV4dA==" if outcome == "quarantined" else None
-    return {"_length": 99, "disposition": outcome, "rules": rules, "raw": raw}
+    return {"disposition": outcome, "rules": rules, "raw": raw}
 
 
 def _ledger_drop(

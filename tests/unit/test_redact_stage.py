@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from tasks.batch import EXTRA, FINGERPRINT, LENGTH, LINE, OFFSET, TIME, RedactedBatch
+from tasks.batch import DROP, EXTRA, FINGERPRINT, LENGTH, LINE, OFFSET, TIME, RedactedBatch
 from tasks.contracts.model import Field
 from tasks.errors import ContractError, IndelibleError, KeyUnavailableError, UsageError
 from tasks.redact import decrypt_lines, decrypt_raw, redact
@@ -170,12 +170,12 @@ def test_names_from_pseudonym_columns_are_found_in_prose() -> None:
     assert frame["m"].to_list() == ["export [user] done", "systems are up"]
 
 
-def test_coordinates_time_and_fingerprint_stay_and_length_goes() -> None:
+def test_line_time_and_fingerprint_stay_and_what_tells_a_length_goes() -> None:
     source = batch({"f": pl.Series(["a"])})
     frame = redact(source, contract(text("keep")), KEYS).frame
-    kept = [LINE, OFFSET, TIME, FINGERPRINT]
+    kept = [DROP, LINE, TIME, FINGERPRINT]
     assert frame.select(kept).equals(source.frame.select(kept))
-    assert LENGTH not in frame.columns
+    assert {OFFSET, LENGTH}.isdisjoint(frame.columns)
 
 
 def test_accepted_row_without_time_is_refused() -> None:
@@ -231,6 +231,19 @@ def test_quarantined_bytes_are_encrypted_and_come_back() -> None:
     assert decrypt_raw(raw[0], DROP_OF_FOUR.sha256, 2, KEYS) == BUFFER[9:26]
     assert result.keys == ("quarantine/2026-11",)
     assert redact(source, contract(text("keep")), KEYS).set_aside.equals(result.set_aside)
+
+
+def test_what_is_sealed_of_a_quarantined_line_does_not_tell_its_length() -> None:
+    def sealed(line: bytes) -> pl.DataFrame:
+        buffer = line + b"\n"
+        aside = set_aside([(0, 1, 0, len(line), "quarantined"), (0, 2, len(buffer), 0, "blank")])
+        source = batch({"f": pl.Series([], dtype=pl.String)}, aside=aside, drops=[read_drop(2, buffer)])
+        return redact(source, contract(text("keep")), KEYS).set_aside
+
+    ann, christopher = sealed(b'{"user":"ann'), sealed(b'{"user":"christopher')
+    assert ann.drop("raw").equals(christopher.drop("raw"))
+    assert len(ann["raw"][0]) == len(christopher["raw"][0])
+    assert not {OFFSET, LENGTH} & set(ann.columns)
 
 
 def test_a_ciphertext_is_bound_to_its_line_drop_and_key() -> None:
