@@ -15,13 +15,12 @@ import hashlib
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows import pipeline
-from flows.commitments import seal_destructions
-from flows.entries import append_unless
+from flows.commitments import erased_lines, seal_destructions
+from flows.entries import append_made
 from flows.erasure_papers import statement, write_papers
 from flows.erasure_survey import Plan, holds_on, is_begun, survey
 from flows.holding import Order
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
 
 _LINES_AN_ENTRY = 400
 Progress = Callable[[str], None]
+_Line = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,30 +197,46 @@ def _seal(runtime: Runtime, catalog: Catalog, found: Request, plan: Plan, papers
         "request": found.id,
         "requested_by": found.requested_by,
     }
-    bodies: list[dict[str, Any]]
-    if plan.holds:
-        bodies = [{"action": "refuse", "basis": plan.basis, "holds": sorted(plan.holds)}]
-    else:
-        parts = _parts(plan)
-        keys = sorted(plan.keys)
-        bodies = [
-            {"action": "erase", "keys": keys, "lines": lines, "part": number, "parts": len(parts)}
-            for number, lines in enumerate(parts, 1)
-        ]
-    for number, body in enumerate(bodies, 1):
-        append_unless(runtime, catalog, "erasure", common | body, partial(_has, catalog, found.id, number))
+    parts = [[]] if plan.holds else _parts(plan)
+    for number, lines in enumerate(parts, 1):
+
+        def body(_: int, number: int = number, lines: Sequence[_Line] = lines) -> dict[str, Any] | None:
+            if len(_sealed(catalog, found.id)) >= number:
+                return None
+            if plan.holds:
+                return common | {"action": "refuse", "basis": plan.basis, "holds": sorted(plan.holds)}
+            keys = _claimable(catalog, found, plan) if number == 1 else []
+            numbered = {"part": number, "parts": len(parts)}
+            return common | numbered | {"action": "erase", "keys": keys, "lines": _unclaimed(catalog, lines)}
+
+        append_made(runtime, catalog, "erasure", body)
 
 
-def _parts(plan: Plan) -> list[list[dict[str, Any]]]:
-    """The lines, so that an entry stays within its bounds."""
+def _parts(plan: Plan) -> list[Sequence[_Line]]:
+    """The lines, so that an entry stays within its bounds; equal for equal plans."""
     flat = [(drop, line) for drop, lines in sorted(plan.numbers.items()) for line in sorted(lines)]
-    parts = []
-    for start in range(0, max(len(flat), 1), _LINES_AN_ENTRY):
-        grouped: dict[str, list[int]] = {}
-        for drop, line in flat[start : start + _LINES_AN_ENTRY]:
+    return [flat[at : at + _LINES_AN_ENTRY] for at in range(0, max(len(flat), 1), _LINES_AN_ENTRY)]
+
+
+def _claimable(catalog: Catalog, found: Request, plan: Plan) -> list[str]:
+    """Keys of the plan that were destroyed for this request. Another one of the same person may have been faster."""
+    rows = catalog.connection.execute(
+        "SELECT document->>'commitment' FROM entries WHERE type = 'key' AND (document->>'action') = 'shred'"
+        " AND (document->>'approver', document->>'requested_by', document->>'reason') = (?, ?, ?)"
+        " EXCEPT SELECT unnest((document->'keys')::VARCHAR[]) FROM entries"
+        " WHERE type = 'erasure' AND (document->>'action') = 'erase'",
+        [plan.approver, found.requested_by, found.reason],
+    ).fetchall()
+    return sorted({key for (key,) in rows}.intersection(plan.keys))
+
+
+def _unclaimed(catalog: Catalog, lines: Sequence[_Line]) -> list[dict[str, Any]]:
+    """Lines that no erasure has claimed, by drop: one that mentions two persons is destroyed once."""
+    claimed, grouped = erased_lines(catalog), dict[str, list[int]]()
+    for drop, line in lines:
+        if line not in claimed.get(drop, ()):
             grouped.setdefault(drop, []).append(line)
-        parts.append([{"drop": drop, "lines": lines} for drop, lines in grouped.items()])
-    return parts
+    return [{"drop": drop, "lines": numbers} for drop, numbers in grouped.items()]
 
 
 def _sealed(catalog: Catalog, request_id: str) -> tuple[tuple[int, int], ...]:
@@ -230,7 +246,3 @@ def _sealed(catalog: Catalog, request_id: str) -> tuple[tuple[int, int], ...]:
         [request_id],
     ).fetchall()
     return tuple((int(shard), int(entry)) for shard, entry in rows)
-
-
-def _has(catalog: Catalog, request_id: str, parts: int) -> bool:
-    return len(_sealed(catalog, request_id)) >= parts

@@ -28,7 +28,7 @@ class ErasedLines(TypedDict):
 class ErasureEntry(TypedDict):
     """A request that was carried out; `keys` are commitments of the persons' keys, sealed as destroyed before.
 
-    An erasure of many lines has several entries, `part` of `parts`, which differ in their lines only.
+    An erasure of many lines has several entries, `part` of `parts`, of which the first has the keys.
     """
 
     action: Literal["erase"]
@@ -67,7 +67,7 @@ def check_erasure(entry: ErasureEntry) -> None:
     """Check what types do not say.
 
     Raises:
-        ValueError: keys, drops or lines are not distinct and in order, or the part is none of the parts.
+        ValueError: keys, drops or lines are not distinct and in order, or do not belong in this part.
     """
     drops = [erased["drop"] for erased in entry["lines"]]
     for name, values in (("keys", entry["keys"]), ("lines", drops)):
@@ -76,6 +76,8 @@ def check_erasure(entry: ErasureEntry) -> None:
     for erased in entry["lines"]:
         if not erased["lines"] or erased["lines"] != sorted(set(erased["lines"])):
             raise ValueError("entry.lines of a drop are not distinct and in order, or there is none")
+    if entry["part"] > 1 and entry["keys"]:
+        raise ValueError("entry.keys stand in the first part")
     if entry["part"] > entry["parts"]:
         raise ValueError("entry.part is none of entry.parts")
 

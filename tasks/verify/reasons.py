@@ -50,6 +50,10 @@ KEY_FOREIGN: Final = "key-foreign"
 KEY_UNCOMMITTED: Final = "key-not-committed"
 KEY_SHREDDED: Final = "key-shredded"
 ERASURE_KEY: Final = "erasure-key-not-destroyed"
+ERASURE_KEY_FOREIGN: Final = "erasure-key-foreign"
+ERASURE_CLAIMED: Final = "erasure-claimed-twice"
+ERASURE_PARTS: Final = "erasure-parts"
+ERASURE_UNFINISHED: Final = "erasure-unfinished"
 ERASURE_HOLD: Final = "erasure-hold-unknown"
 DISCARD: Final = "discard-unfounded"
 ACCESS_FOREIGN: Final = "access-foreign"
@@ -135,6 +139,10 @@ MEANINGS: Final = MappingProxyType(
         KEY_UNCOMMITTED: "an entry says that a key was destroyed which no entry before it commits to",
         KEY_SHREDDED: "a seal entry uses a key that was destroyed before",
         ERASURE_KEY: "an entry says that a person was erased whose key no entry before it says is destroyed",
+        ERASURE_KEY_FOREIGN: "an entry claims a person's key that was destroyed by others, or for another reason",
+        ERASURE_CLAIMED: "an entry claims a key or a line of which an entry before it says that it is destroyed",
+        ERASURE_PARTS: "the entries of one request are not its parts in order, or contradict each other",
+        ERASURE_UNFINISHED: "an erasure has parts that are not sealed yet",
         ERASURE_HOLD: "an entry refuses an erasure for a hold that is not in force",
         DISCARD: "an entry discards lines that the batch it names did not set aside",
         ACCESS_FOREIGN: "the officers of a re-identification signed a request for another log",

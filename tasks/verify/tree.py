@@ -158,6 +158,7 @@ class _Run:
         for year in sorted(by_year):
             self._check_log(year, by_year[year], grows=year == max(by_year))
         self._completeness.close()
+        self._erasures.close()
 
     def check_unnamed(self) -> None:
         """Point out objects that no entry names. They are not evidence, and nothing vouches for them."""

@@ -19,6 +19,7 @@ from tasks.evidence.canonical import canonical_json
 from tasks.evidence.tiles import make_bundle
 from tasks.leaves import parquet_leaves
 from tasks.verify import Finding, Verdict, reasons, verify
+from tests.support.erasures import KEY, commit, erase, shred
 from tests.support.sealed_tree import (
     DATA_SCHEMA,
     DAY,
@@ -642,6 +643,48 @@ def insider_rewrites_the_log_of_the_year_before(tree: SealedTree, batches: list[
     tree.seal(3, 5)
     tree.objects |= before.objects
     return paths.sequence(YEAR, 0)
+
+
+def sealed_after(tree: SealedTree, *entries: dict[str, Any]) -> str:
+    """Sign a log that goes on with these entries; the path of the last."""
+    tree.entries += entries
+    tree.seal(3, 5, len(tree.entries))
+    return paths.sequence(YEAR, len(tree.entries) - 1)
+
+
+@attack(reasons.ERASURE_KEY)
+def insider_says_that_a_person_was_erased_and_keeps_the_key(tree: SealedTree, _: list[Batch]) -> str:
+    return sealed_after(tree, commit(), erase(KEY))
+
+
+@attack(reasons.ERASURE_KEY_FOREIGN)
+def insider_answers_a_request_with_a_key_destroyed_for_another(tree: SealedTree, _: list[Batch]) -> str:
+    return sealed_after(tree, commit(), shred(reason="letter 16"), erase(KEY))
+
+
+@attack(reasons.ERASURE_CLAIMED)
+def insider_claims_one_destroyed_key_for_two_requests(tree: SealedTree, _: list[Batch]) -> str:
+    return sealed_after(tree, commit(), shred(), erase(KEY), erase(KEY, request=2))
+
+
+@attack(reasons.ERASURE_CLAIMED)
+def insider_claims_one_erased_line_for_two_requests(tree: SealedTree, _: list[Batch]) -> str:
+    return sealed_after(tree, erase(lines=(3, 12)), erase(request=2, lines=(12,)))
+
+
+@attack(reasons.ERASURE_PARTS)
+def insider_leaves_out_a_part_of_an_erasure(tree: SealedTree, _: list[Batch]) -> str:
+    return sealed_after(tree, erase(part=1, parts=3, lines=(3,)), erase(part=3, parts=3, lines=(12,)))
+
+
+@attack(reasons.ERASURE_PARTS)
+def insider_gives_the_parts_of_an_erasure_two_certificates(tree: SealedTree, _: list[Batch]) -> str:
+    return sealed_after(tree, erase(part=1, parts=2), erase(part=2, parts=2, certificate="d" * 64))
+
+
+@attack(reasons.ERASURE_UNFINISHED, Verdict.NOT_SEALED_YET)
+def insider_stops_in_the_middle_of_an_erasure(tree: SealedTree, _: list[Batch]) -> str:
+    return sealed_after(tree, erase(part=1, parts=2, lines=(3,)))
 
 
 def test_an_entry_bundle_of_another_spelling_is_refused() -> None:

@@ -20,7 +20,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 
 from flows import erasure, evidence, key_backups, pipeline, quarantine
-from flows.entries import append_entry
+from flows.entries import append_entry, append_made
 from flows.holding import Order, Scope
 from flows.holds import place as place_hold
 from flows.holds import release
@@ -364,6 +364,48 @@ def test_who_is_not_there_gets_a_certificate_as_well(small: Place) -> None:
     assert evidence.verify_store(small.runtime).ok
 
 
+@pytest.mark.parametrize("step", ["_destroy", "destroy_lines", "_seal"])
+def test_two_requests_of_one_person_claim_the_key_and_the_line_once(
+    small: Place, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    interrupted = killed_once(small, monkeypatch, step)
+    again = erasure.request(small.runtime, [ALICE], "dennis", "letter 18")
+    erasure.approve(small.runtime, again.id, [ALICE], "carla")
+    erasure.approve(small.runtime, interrupted, [ALICE], "carla")
+    told = small.query("SELECT reason, keys, lines FROM erasures ORDER BY reason")
+    assert [sum(row[at] for row in told) for at in (1, 2)] == [1, 1]
+    [(words,)] = small.query("SELECT reason FROM keys WHERE action = 'shred'")
+    assert [reason for reason, keys, _ in told if keys] == [words]
+    report = evidence.verify_store(small.runtime)
+    assert report.ok, report.findings
+
+
+def test_an_erasure_of_many_lines_is_sealed_in_parts_and_goes_on_where_it_stopped(
+    small: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasure, "_LINES_AN_ENTRY", 2)
+    small.deliver("b", *[f'{{"mail":"{ALICE}"' + " " * n for n in range(4)])
+    made = erasure.request(small.runtime, [ALICE], "dennis", "letter 17")
+    parts: list[Any] = []
+
+    def killed(*args: Any) -> None:
+        if len(parts) == 2:
+            raise Killed
+        parts.append(append_made(*args))
+        pipeline.publish(args[0], args[1])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(erasure, "append_made", killed)
+        with pytest.raises(Killed):
+            erasure.approve(small.runtime, made.id, [ALICE], "carla")
+    [unfinished] = [f for f in evidence.verify_store(small.runtime).findings if "erasure" in f.reason]
+    assert (unfinished.reason, unfinished.verdict) == ("erasure-unfinished", "not-sealed-yet")
+    assert len(erasure.approve(small.runtime, made.id, [ALICE], "carla").entries) == 3
+    assert small.query("SELECT request, keys, lines FROM erasures") == [(made.id, 1, 5)]
+    report = evidence.verify_store(small.runtime)
+    assert not [finding for finding in report.findings if "erasure" in finding.reason], report.findings
+
+
 def test_a_backup_brings_nothing_back_and_a_replay_leaves_it_out(small: Place, tmp_path: Path) -> None:
     file = tmp_path / "table.backup"
     key_backups.back_up(small.runtime, file)
@@ -408,7 +450,7 @@ def test_what_only_says_that_somebody_was_erased_is_found(small: Place) -> None:
     }
     lies: list[dict[str, Any]] = [
         {"action": "erase", "keys": ["d" * 64], "lines": [], "part": 1, "parts": 1},
-        {"action": "refuse", "basis": "GDPR 17(3)(b)", "holds": ["2026-1"]},
+        {"action": "refuse", "basis": "GDPR 17(3)(b)", "holds": ["2026-1"], "request": "2" * 32},
     ]
     with small.runtime.catalog() as catalog:
         for lie in lies:

@@ -72,7 +72,8 @@ def test_other_forms_are_refused_by_parser_and_schema(
         (ERASED, {"keys": ["e" * 64, "d" * 64]}, "keys are not distinct"),
         (ERASED, {"lines": LINES[::-1]}, "lines are not distinct"),
         (ERASED, {"lines": [{"drop": "a" * 64, "lines": [7, 1]}]}, "of a drop are not distinct"),
-        (ERASED, {"part": 2}, "none of entry.parts"),
+        (ERASED, {"part": 2, "keys": []}, "none of entry.parts"),
+        (ERASED, {"part": 2, "parts": 2}, "keys stand in the first part"),
         (REFUSED, {"holds": ["2026-4", "2026-3"]}, "holds are not distinct"),
     ],
 )
