@@ -14,6 +14,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
@@ -31,7 +32,7 @@ from tasks.evidence.entry import parse_entry
 from tasks.evidence.seal_entry import sealed_objects
 from tasks.evidence.terms import instant
 from tasks.ingest.read import read_batch
-from tasks.redact import redact
+from tasks.redact import record_fingerprints, redact
 from tasks.redact.canaries import Canary, hatch, placed
 from tasks.validate import validate
 
@@ -146,7 +147,7 @@ def _refusal(runtime: Runtime, contract: Contract, drop: Drop, landing: MemoryLa
         read_batch(landing, contract, [drop], runtime.limits()),
         contract,
         known_fingerprints=lambda _dates, _candidates: frozenset(),
-        fingerprint_key=runtime.keyring.secret("fingerprint"),
+        fingerprints=partial(record_fingerprints, contract=contract, keyring=runtime.keyring),
     )
     left = redact(batch, contract, runtime.keyring).report["leaks"]
     if left:

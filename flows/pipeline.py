@@ -34,7 +34,7 @@ from tasks.ingest.listing import drop_date, list_drops, plan
 from tasks.ingest.read import read_batch
 from tasks.ingest.whole import hold_whole
 from tasks.log import reader
-from tasks.redact import redact
+from tasks.redact import record_fingerprints, redact
 from tasks.retention import solve
 from tasks.seal.seal import EntryTooLargeError, OvertakenError, Retention, seal, store_batch
 from tasks.storage.protocol import Readable
@@ -302,7 +302,7 @@ def _judge(
             known_fingerprints=lambda dates, candidates: catalog.known_fingerprints(
                 contract.source, dates, candidates
             ),
-            fingerprint_key=runtime.keyring.secret("fingerprint"),
+            fingerprints=partial(record_fingerprints, contract=contract, keyring=runtime.keyring),
             hold=hold,
         )
         told.tell(records=validated.frame.height, set_aside=validated.set_aside.height)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 from typing import Final
 
+RECORD_FINGERPRINT: Final = b"\x00record-fingerprint/1"  # what messages that name a record begin with
 _NAME_DIGITS: Final = 32
 _SUBJECT: Final = "subject/"
 

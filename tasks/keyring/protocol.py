@@ -13,7 +13,7 @@ from tasks.evidence.note import NoteSigner, SigningKey
 
 KEY_BYTES = 32
 
-Purpose = Literal["pseudonym", "quarantine", "fingerprint", "salt", "index"]
+Purpose = Literal["pseudonym", "quarantine", "salt", "index"]
 
 
 class ErasableKeys(Protocol):
@@ -41,6 +41,10 @@ class ErasableKeys(Protocol):
 
     def line_keys(self, drop: str, lines: Collection[int]) -> dict[int, bytes]:
         """See `Keyring.line_keys`."""
+        ...
+
+    def known_line_keys(self, drop: str, lines: Collection[int]) -> dict[int, bytes]:
+        """See `Keyring.known_line_keys`."""
         ...
 
     def note_places(self, source: str, rows: Mapping[str, Mapping[str, Sequence[int]]]) -> None:
@@ -98,6 +102,10 @@ class Keyring(Protocol):
         Raises:
             KeyUnavailableError: the keys cannot be had.
         """
+        ...
+
+    def known_line_keys(self, drop: str, lines: Collection[int]) -> dict[int, bytes]:
+        """As `line_keys`, to read what was encrypted: for a drop whose keys were lost, none are made."""
         ...
 
     def note_places(self, source: str, rows: Mapping[str, Mapping[str, Sequence[int]]]) -> None:

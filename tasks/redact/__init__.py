@@ -6,6 +6,7 @@ come from (`tasks.keyring`), writing.
 
 from __future__ import annotations
 
+from tasks.redact.fingerprints import record_fingerprints
 from tasks.redact.identities import decrypt_identity
 from tasks.redact.normal import normal_text
 from tasks.redact.quarantine import decrypt_lines, decrypt_raw
@@ -17,6 +18,7 @@ __all__ = [
     "decrypt_lines",
     "decrypt_raw",
     "normal_text",
+    "record_fingerprints",
     "redact",
     "search_again",
 ]

@@ -11,10 +11,12 @@ from typing import Final
 
 import polars as pl
 
-from tasks.contracts.model import Field
+from tasks.batch import TIME
+from tasks.contracts.model import Contract, Field
+from tasks.errors import ContractError
 from tasks.keyring import Keyring
 from tasks.keyring.derived import subject_key_id
-from tasks.redact.subjects import Subjects
+from tasks.redact.subjects import Subjects, find_subjects
 
 SUBJECT_KEYS: Final = "subject"
 
@@ -28,6 +30,7 @@ class Holders:
         keyring: gives the keys.
 
     Attributes:
+        subjects: as given.
         used: public names of the keys used so far; `subject` stands for those of all persons.
     """
 
@@ -35,7 +38,7 @@ class Holders:
         encoded = months.to_arrow(compat_level=pl.CompatLevel.oldest()).dictionary_encode()
         self._epochs: list[str] = encoded.dictionary.to_pylist()
         self._months = pl.Series(encoded.indices, dtype=pl.UInt32)
-        self._subjects = subjects
+        self.subjects = subjects
         self._keyring = keyring
         self.used: set[str] = set()
         self.key = cache(self._key)
@@ -43,10 +46,27 @@ class Holders:
 
     def codes(self, field: Field) -> pl.Series:
         """Code of the holder of each row's key for a field."""
-        if field.key_scope == "epoch" or self._subjects is None:
+        return self._months if field.key_scope == "epoch" else self.of_rows()
+
+    def of_rows(self) -> pl.Series:
+        """Code of the holder of each row: its person, or else its month."""
+        if self.subjects is None:
             return self._months
-        persons = self._subjects.rows + len(self._epochs)
+        persons = self.subjects.rows + len(self._epochs)
         return persons.zip_with(persons.is_not_null(), self._months)
+
+    def in_month(self, epoch: str) -> pl.Series:
+        """Whether the event of each row was in a month."""
+        return self._months == self._epochs.index(epoch)
+
+    def use(self, rows: pl.Series) -> None:
+        """Note that what is sealed of some rows depends on the keys of their holders.
+
+        Raises:
+            KeyDestroyedError: that of a month was destroyed.
+        """
+        for code in self.of_rows().filter(rows).unique():
+            self.key(code)
 
     def epochs(self) -> list[tuple[int, str]]:
         """Code and name of each month of the batch."""
@@ -70,4 +90,18 @@ class Holders:
         return self._keyring.secret("pseudonym", self._epochs[code])
 
     def _fetch_persons(self) -> list[bytes]:
-        return self._keyring.subject_keys(self._subjects.identifiers) if self._subjects else []
+        return self._keyring.subject_keys(self.subjects.identifiers) if self.subjects else []
+
+
+def find_holders(frame: pl.DataFrame, contract: Contract, keyring: Keyring) -> Holders:
+    """The holders of the rows of `frame`, by the UTC month of each event and the fields that tell the person.
+
+    Raises:
+        ContractError: a row has no event time, so no month to take a key from.
+    """
+    if frame[TIME].null_count():
+        raise ContractError(
+            f"{frame[TIME].null_count()} accepted rows of {contract.source} have no event time",
+            next_step=f"Make the field {contract.time_field} required in the contract.",
+        )
+    return Holders(frame[TIME].dt.strftime("%Y-%m"), find_subjects(frame, contract), keyring)

@@ -6,21 +6,15 @@ tells whose key it was: `p_<epoch>_` that of a month, `s_` that of one person. T
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 import polars as pl
 
 from tasks.redact.distinct import encode
 from tasks.redact.holders import Holders
+from tasks.redact.keyed import keyed_hash
 from tasks.redact.normal import normalise
-
-_BLOCK: Final = 64
-_HEX_DIGITS: Final = 32
-_INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
-_OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +61,5 @@ def pseudonymise(values: pl.Series, codes: pl.Series, holders: Holders, domain: 
 
 
 def _namer(key: bytes, domain: str, prefix: str) -> Callable[[str], str]:
-    """HMAC-SHA256 with both keyed blocks and the domain hashed once, not once a value."""
-    padded = key.ljust(_BLOCK, b"\0")
-    inner = hashlib.sha256(padded.translate(_INNER) + domain.encode() + b"\0")
-    outer = hashlib.sha256(padded.translate(_OUTER))
-
-    def name(text: str) -> str:
-        first = inner.copy()
-        first.update(text.encode())
-        second = outer.copy()
-        second.update(first.digest())
-        return prefix + second.hexdigest()[:_HEX_DIGITS]
-
-    return name
+    keyed = keyed_hash(key, domain.encode())
+    return lambda text: prefix + keyed(text.encode())

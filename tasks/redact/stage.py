@@ -13,7 +13,6 @@ from tasks.batch import (
     COORDINATES,
     DROP,
     EXTRA,
-    FINGERPRINT,
     LENGTH,
     LINE,
     OFFSET,
@@ -76,7 +75,7 @@ def redact(batch: ValidatedBatch, contract: Contract, keyring: Keyring) -> Redac
         try:
             treated = treatments.apply(batch.frame, fields)
             if contract.key:
-                holders.use(batch.frame[FINGERPRINT].is_not_null())
+                holders.use(_complete(batch.frame, contract.key))
         except KeyDestroyedError as error:
             batch = _set_aside(batch, holders.in_month(error.name.rpartition("/")[2]), KEY_DESTROYED)
             continue
@@ -125,6 +124,11 @@ def _leaking(frame: pl.DataFrame, leaks: Sequence[Leak]) -> pl.Series:
     """Whether each row has one of the leaks."""
     rows = pl.concat([leak.rows for leak in leaks]).unique()
     return pl.int_range(frame.height, dtype=pl.UInt32, eager=True).is_in(rows.implode())
+
+
+def _complete(frame: pl.DataFrame, key: Sequence[str]) -> pl.Series:
+    """Whether each row has a whole record key, and so needs a fingerprint under its holder's key."""
+    return frame.select(pl.all_horizontal(pl.col(key).is_not_null())).to_series()
 
 
 def _set_aside(batch: ValidatedBatch, which: pl.Series, rule: str) -> ValidatedBatch:

@@ -24,7 +24,7 @@ from tasks.batch import (
     ValidatedBatch,
 )
 from tasks.contracts.model import Contract
-from tasks.validate.duplicates import fingerprints, repeated
+from tasks.validate.duplicates import record_digests, repeated
 from tasks.validate.gate import check_agreement, evidence, run_gate
 from tasks.validate.rows import Verdict, judge, name_counts, unknown_fields
 
@@ -33,6 +33,8 @@ _ASIDE: Final = (*COORDINATES, "disposition", "rules")
 
 # Which of some fingerprints are sealed already, given the event dates (`YYYY-MM-DD`) that they belong to.
 KnownFingerprints = Callable[[Collection[str], pl.Series], Collection[str]]
+# The sealed fingerprint of each of some rows, given the digests of their records; null where that is, or a key is gone.
+Fingerprints = Callable[[pl.DataFrame, pl.Series], pl.Series]
 
 
 def validate(
@@ -40,7 +42,7 @@ def validate(
     contract: Contract,
     *,
     known_fingerprints: KnownFingerprints,
-    fingerprint_key: bytes,
+    fingerprints: Fingerprints,
     hold: str | None = None,
 ) -> ValidatedBatch:
     """Judge a batch by its contract.
@@ -49,7 +51,7 @@ def validate(
         batch: what the reader made of the drops.
         contract: the source's contract.
         known_fingerprints: tells which records are sealed already.
-        fingerprint_key: secret of the record fingerprints, 16 to 64 bytes.
+        fingerprints: makes of digests what may be sealed.
         hold: a reason, as a rule name, to hold the batch whatever its rows are like.
 
     Returns:
@@ -74,7 +76,7 @@ def validate(
         violations[rule] = judged
         accepted, aside = _hold(batch, contract, verdict, rule)
     else:
-        accepted, aside = _split(batch, contract, verdict, known_fingerprints, fingerprint_key)
+        accepted, aside = _split(batch, contract, verdict, known_fingerprints, fingerprints)
     summary = {
         "failed_rows": failed,
         "held": held,
@@ -94,15 +96,20 @@ def validate(
 
 
 def _split(
-    batch: ReadBatch, contract: Contract, verdict: Verdict, known: KnownFingerprints, secret: bytes
+    batch: ReadBatch,
+    contract: Contract,
+    verdict: Verdict,
+    known: KnownFingerprints,
+    fingerprints: Fingerprints,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     rows = _timed(batch.frame.filter(~verdict.failed), contract)
     failing = _aside(batch.frame.filter(verdict.failed), "quarantined", verdict.rules)
     if not contract.key:
         return rows, pl.concat([batch.set_aside.select(_ASIDE), failing])
-    rows = rows.with_columns(fingerprints(rows, batch.drops, contract.key, secret))
+    digests = record_digests(rows, batch.drops, contract.key)
+    rows = rows.with_columns(fingerprints(rows, digests).alias(FINGERPRINT))
     dates = rows[TIME].dt.date().unique().cast(pl.String).to_list()
-    again = repeated(rows[FINGERPRINT], known(dates, rows[FINGERPRINT].drop_nulls()))
+    again = repeated(digests, rows[FINGERPRINT], known(dates, rows[FINGERPRINT].drop_nulls()))
     copies = rows.filter(again)
     no_rules = pl.repeat(pl.lit([], dtype=pl.List(pl.String)), copies.height, eager=True)
     aside = pl.concat([batch.set_aside.select(_ASIDE), failing, _aside(copies, "duplicate", no_rules)])

@@ -45,7 +45,10 @@ def test_every_sample_line_ends_as_intended(source: str) -> None:
     drops = [Drop(source, key, size, "etag", None, 0) for key, size in sizes.items()]
     read = read_batch(open_store((folder / "drops").as_uri()), contract, drops, Limits())
     batch = validate(
-        read, contract, known_fingerprints=lambda _dates, _marks: frozenset(), fingerprint_key=b"k" * 32
+        read,
+        contract,
+        known_fingerprints=lambda _dates, _marks: frozenset(),
+        fingerprints=lambda _rows, digests: digests.bin.encode("hex"),
     )
     assert not batch.gate.held
     fates = Counter(batch.set_aside.select("_drop", "disposition").iter_rows())

@@ -35,8 +35,8 @@ def test_creating_again_keeps_every_key(tmp_path: Path) -> None:
 
 def test_keys_differ_by_purpose(tmp_path: Path) -> None:
     keyring = FileKeyring.create(tmp_path)
-    keys = {keyring.secret("fingerprint"), keyring.secret("salt"), keyring.secret("index")}
-    assert len(keys) == 3
+    keys = {keyring.secret("salt"), keyring.secret("index")}
+    assert len(keys) == 2
     assert {len(key) for key in keys} == {KEY_BYTES}
     assert keyring.key_id("pseudonym", "2026-11") == "pseudonym/2026-11"
     assert keyring.key_id("salt") == "salt"
@@ -56,8 +56,8 @@ def test_derivation_is_hkdf_of_the_root(tmp_path: Path) -> None:
 
     keyring = FileKeyring.create(tmp_path, random_bytes=lambda size: b"\x07" * size)
     extracted = hmac.digest(b"\0" * 32, b"\x07" * 32, hashlib.sha256)
-    expanded = hmac.digest(extracted, b"indelible/1/fingerprint\x01", hashlib.sha256)
-    assert keyring.secret("fingerprint") == expanded
+    expanded = hmac.digest(extracted, b"indelible/1/salt\x01", hashlib.sha256)
+    assert keyring.secret("salt") == expanded
 
 
 @pytest.mark.parametrize("name", ["root.key", SIGNING])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import tempfile
 from collections.abc import Collection
@@ -19,7 +20,6 @@ from tasks.validate import validate
 from tests.support.batches import read_batch
 from tests.support.contracts import build, document, schema_of, set_property
 
-SECRET = b"a secret for the tests' eyes only"
 MARKER = "jane.doe@example.com"
 
 
@@ -38,12 +38,16 @@ def judged(
     contract: Contract,
     known: Collection[str] = frozenset(),
     *,
-    secret: bytes = SECRET,
     hold: str | None = None,
 ) -> ValidatedBatch:
     return validate(
-        batch, contract, known_fingerprints=lambda _dates, _marks: known, fingerprint_key=secret, hold=hold
+        batch, contract, known_fingerprints=lambda _dates, _marks: known, fingerprints=named, hold=hold
     )
+
+
+def named(rows: pl.DataFrame, digests: pl.Series) -> pl.Series:
+    assert len(rows) == len(digests)
+    return "fingerprint of " + digests.bin.encode("hex")
 
 
 def aside(batch: ValidatedBatch) -> list[tuple[int, str, list[str]]]:
@@ -105,16 +109,24 @@ def test_a_contract_without_a_key_has_no_fingerprints() -> None:
     assert FINGERPRINT not in batch.frame.columns
 
 
-def test_fingerprints_depend_on_the_secret_and_reveal_no_plain_hash(contract: Contract) -> None:
-    read = read_batch(contract, [row()], raw=[b"one"])
-    marks = {
-        validate(
-            read, contract, known_fingerprints=lambda _dates, _marks: frozenset(), fingerprint_key=key
-        ).frame[FINGERPRINT][0]
-        for key in (b"k" * 32, b"l" * 32)
-    }
-    assert len(marks) == 2
-    assert all(len(mark) == 32 and int(mark, 16) >= 0 for mark in marks)
+def test_a_fingerprint_is_made_of_the_digest_and_the_digest_goes_nowhere(contract: Contract) -> None:
+    digest = hashlib.sha256(b"one").hexdigest()
+    frame = judged(read_batch(contract, [row()], raw=[b"one"]), contract).frame
+    assert frame[FINGERPRINT].to_list() == [f"fingerprint of {digest}"]
+    assert digest not in str(frame.drop(FINGERPRINT).to_dicts())
+
+
+def test_records_of_a_destroyed_key_have_no_fingerprint_and_repeat_each_other_all_the_same(
+    contract: Contract,
+) -> None:
+    batch = validate(
+        read_batch(contract, [row(), row(1), row(2)], raw=[b"one", b"two", b"one"]),
+        contract,
+        known_fingerprints=lambda _dates, marks: set(marks),
+        fingerprints=lambda rows, _: pl.repeat(None, rows.height, dtype=pl.String, eager=True),
+    )
+    assert batch.frame["_line"].to_list() == [1, 2]
+    assert aside(batch) == [(3, "duplicate", [])]
 
 
 def test_above_the_threshold_the_whole_batch_is_held(contract: Contract) -> None:
