@@ -110,7 +110,7 @@ def numbered(source: str, entry: dict[str, Any], stored: bytes, line: int, data:
     if is_held_whole(entry):
         return stored
     text = salvage(stored).removeprefix(b"\xef\xbb\xbf")
-    torn = bool(entry["flags"]) and line == entry["lines"]  # cut off, or junk that is a line of its own
+    torn = any(flag.startswith("gzip.") for flag in entry["flags"])  # cut off, or with junk at its end
     if source == "cloudtrail" or torn:
         return data if data and data in text else None
     return text.split(b"\n")[line - 1].removesuffix(b"\r")
