@@ -265,6 +265,5 @@ class _Done:
     def _write(self) -> None:
         assert self.plan is not None
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        new = self._path.with_suffix(".new")
-        new.write_text(json.dumps({"plan": asdict(self.plan), "results": self.results}))
-        new.replace(self._path)
+        with whole_file(self._path) as file:
+            file.write(json.dumps({"plan": asdict(self.plan), "results": self.results}).encode())

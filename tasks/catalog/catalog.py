@@ -27,6 +27,7 @@ from tasks.contracts.model import Contract
 from tasks.errors import NotFoundError
 from tasks.evidence import merkle, paths
 from tasks.evidence.entry import parse_entry
+from tasks.files import whole_file
 from tasks.log import reader
 from tasks.storage.protocol import ObjectStore
 
@@ -326,9 +327,8 @@ class Catalog:
         self.connection.close()
         data = self._path.read_bytes()
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".new")
-        temporary.write_bytes(data)
-        temporary.replace(path)
+        with whole_file(path) as file:
+            file.write(data)
         self.connection = self._session.connect(self._path)
         return data, lost
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
 
+from tasks import files
 from tasks.errors import UsageError
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -60,16 +59,9 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         UsageError: it cannot be written there.
     """
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        try:
-            with draft.open("xb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+        with files.whole_file(path) as file:
+            yield file
     except OSError as error:
         raise UsageError(
             f"{path} cannot be written: {error.strerror}",

@@ -7,8 +7,11 @@ signing keys of its own, because a C2SP tlog-policy may not name one key under t
 
 from __future__ import annotations
 
+import errno
 import re
 import secrets
+import shutil
+import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -74,8 +77,9 @@ class FileKeyring:
             signing_keys: see the class.
             erasable: see the class.
         """
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_new(directory / ROOT_FILE, random_bytes(KEY_BYTES).hex().encode() + b"\n")
+        if not directory.exists():
+            _make_with_root(directory, random_bytes)
+        _write_root(directory, random_bytes)
         return cls(directory, passphrase, random_bytes, signing_keys, erasable)
 
     def secret(self, purpose: Purpose, epoch: str = "") -> bytes:
@@ -100,6 +104,10 @@ class FileKeyring:
     def line_keys(self, drop: str, lines: Collection[int]) -> dict[int, bytes]:
         """See `Keyring.line_keys`."""
         return self._table.line_keys(drop, lines)
+
+    def known_line_keys(self, drop: str, lines: Collection[int]) -> dict[int, bytes]:
+        """See `Keyring.known_line_keys`."""
+        return self._table.known_line_keys(drop, lines)
 
     def note_places(self, source: str, rows: Mapping[str, Mapping[str, Sequence[int]]]) -> None:
         """See `Keyring.note_places`."""
@@ -145,6 +153,23 @@ def _label(name: str, number: int) -> str:
     """What the key is called where it is kept: the log's name, and from the second key on its number."""
     label = re.sub(r"[^A-Za-z0-9.-]", "_", name)
     return f"{label}-{number + 1}" if number else label
+
+
+def _write_root(directory: Path, random_bytes: Callable[[int], bytes]) -> None:
+    write_new(directory / ROOT_FILE, random_bytes(KEY_BYTES).hex().encode() + b"\n")
+
+
+def _make_with_root(directory: Path, random_bytes: Callable[[int], bytes]) -> None:
+    """Make the directory with its root secret in one step: whoever sees the one has the other."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    _write_root(draft, random_bytes)
+    try:
+        draft.rename(directory)
+    except OSError as error:
+        shutil.rmtree(draft)
+        if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:  # somebody else made it meanwhile
+            raise
 
 
 def _parse_root(path: Path) -> bytes:

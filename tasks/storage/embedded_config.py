@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import socket
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import StoreUnavailableError
+from tasks.files import whole_file
 from tasks.storage.roles import ROLES, WRITER, seaweedfs_policies
 
 WORM_BUCKET = "indelible"
@@ -85,9 +85,5 @@ def _is_free(port: int) -> bool:
 
 def write_private(path: Path, value: object) -> None:
     """Write JSON that only this user can read, whole or not at all."""
-    aside = path.with_suffix(".new")
-    aside.unlink(missing_ok=True)
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(value, file, indent=1)
-    aside.replace(path)
+    with whole_file(path, mode=0o600) as file:
+        file.write(json.dumps(value, indent=1).encode())

@@ -41,7 +41,7 @@ ENGINE = f"{sys.executable} -m tests.support.doomed_engine"
 PAUSED = ("flow", "worker", "both", "term")
 SOURCES = (*PAUSED, "pending", "poison")
 DROPS = 3
-WAIT_S = 240
+WAIT_S = 400
 # So that the story takes seconds; what is shown does not depend on them.
 FAST = {
     "PREFECT_WORKER_QUERY_SECONDS": "1",
@@ -104,8 +104,8 @@ class Scene:
         deployment = client.read_deployment_by_name(f"deliver/{source}")
         return client.create_flow_run_from_deployment(deployment.id, **options).id
 
-    def begun(self, source: str) -> Counter[str]:
-        return Counter((self.place / "done" / source).read_text().splitlines())
+    def done(self, source: str) -> list[str]:
+        return (self.place / "done" / source).read_text().splitlines()
 
     def stop(self) -> None:
         for process in (*self.victims.values(), self.survivor, self.server):
@@ -159,7 +159,8 @@ def test_whatever_is_killed_the_runs_end_and_what_is_sealed_is_one_complete_hist
         late = be_away_for_a_while(scene, client)
 
         for run in late:
-            assert wait_for_end(client, run).state_name == "Completed"
+            ended_as = wait_for_end(client, run)
+            assert ended_as.state_name == "Completed", ended_as.state
     check_history(scene)
 
 
@@ -222,11 +223,13 @@ def check_history(scene: Scene) -> None:
     for source, line in sealed:
         assert line["lines"] == counts.lines(scene.contents[source][line["key"]])
     for source in SOURCES:
-        done = scene.begun(source)
-        assert {text: n for text, n in done.items() if text.startswith("sealed")} == {
-            f"sealed {key}": 1 for key in scene.contents[source]
-        }
-        assert done[f"begun {next(iter(scene.contents[source]))}"] == 1
+        done = scene.done(source)
+        assert sorted(text for text in done if text.startswith("sealed")) == [
+            f"sealed {key}" for key in sorted(scene.contents[source])
+        ]
+        # A run that was thought dead and lives may begin beside the one that takes its place. Afterwards, none does.
+        first = next(iter(scene.contents[source]))
+        assert f"begun {first}" not in done[done.index(f"sealed {first}") :]
     report = evidence.verify_store(runtime)
     assert report.ok, report.findings
     check_sums(runtime, scene)

@@ -33,6 +33,21 @@ def test_creating_again_keeps_every_key(tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_of_two_who_create_a_keyring_at_once_one_makes_the_root(tmp_path: Path) -> None:
+    directory = tmp_path / "keys"
+    others: list[FileKeyring] = []
+
+    def slow(size: int) -> bytes:
+        if not others:
+            others.append(FileKeyring.create(directory))
+        return b"\x07" * size
+
+    keyring = FileKeyring.create(directory, random_bytes=slow)
+    assert keyring.secret("salt") == others[0].secret("salt")
+    assert list(tmp_path.iterdir()) == [directory]
+    assert [path.name for path in directory.iterdir()] == ["root.key"]
+
+
 def test_keys_differ_by_purpose(tmp_path: Path) -> None:
     keyring = FileKeyring.create(tmp_path)
     keys = {keyring.secret("salt"), keyring.secret("index")}
