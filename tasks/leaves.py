@@ -1,13 +1,13 @@
 """Row leaves for a whole frame at once: the fast path of `tasks.evidence.rows`.
 
-Polars writes each row's canonical JSON (RFC 8785) in one pass. That is byte-exact only for the types
-that `check_sealable` allows and for integers within 2**53-1, and it rests on how one library version
-escapes strings; so some rows of every row group are encoded again by the plain path and compared.
+Polars writes each row's canonical JSON (RFC 8785) in one pass, and polars-hash hashes it where it stands, so
+no row becomes a Python object. The text is byte-exact only for the types that `check_sealable` allows and for
+integers within 2**53-1, and it rests on how one library version escapes strings; so some rows of every row
+group are encoded and hashed again by the plain path and compared.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 import random
 import re
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
+import polars_hash as plh
 import pyarrow as pa
 
 from tasks.errors import IndelibleError
@@ -24,12 +25,10 @@ from tasks.evidence.rows import SALT, SALT_SIZE, WITHHELD, WITHHELD_PREFIX, Pers
 
 ROW_GROUP = 65_536
 _HASH_SIZE = 32
-_LEAF_PREFIX = b"\x00"
+_LEAF_PREFIX = "\x00"
 _GUARD_ROWS = 4
 # Rows encoded at once. Fewer, and calls cost more than texts; more, and a file of long rows takes much memory.
 _BLOCK_ROWS = 4_096
-# Rows held as Python objects at once, few enough that the allocator gives the same memory out again.
-_HASHED_ROWS = 256
 # Sorted as code points or as UTF-16, and written with or without escapes, these are the same.
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _SEALABLE = (pl.String, pl.Boolean, pl.Int64, pl.Int32, pl.List(pl.String), pl.Datetime("us", "UTC"))
@@ -67,7 +66,8 @@ def leaf_hashes(
     for start in range(0, frame.height, ROW_GROUP):
         group, at = frame.slice(start, ROW_GROUP), first_row + start
         public = group if personal is None else withhold(group, personal, at)
-        hashes = _digests(public, salts(seed, at, group.height), _LEAF_PREFIX)
+        digests = _digests(public, salts(seed, at, group.height), _LEAF_PREFIX)
+        hashes = bytes.fromhex(digests.str.join().item())
         _guard(group, seed, at, personal, hashes)
         packed.append(hashes)
     return b"".join(packed)
@@ -125,8 +125,8 @@ def withhold(frame: pl.DataFrame, personal: PersonalGroup, first_row: int = 0) -
     if WITHHELD in frame.columns or not set(personal.columns) <= set(frame.columns):
         raise IndelibleError("the rows lack a personal column, or have theirs withheld already")
     salt = salts(personal.seed, first_row, frame.height)
-    hashes = _digests(frame.select(personal.columns), salt, WITHHELD_PREFIX)
-    return frame.drop(personal.columns).with_columns(_hex_column(WITHHELD, hashes, _HASH_SIZE))
+    hashes = _digests(frame.select(personal.columns), salt, WITHHELD_PREFIX.decode())
+    return frame.drop(personal.columns).with_columns(hashes.alias(WITHHELD))
 
 
 def plain_row(row: dict[str, object]) -> dict[str, object]:
@@ -138,27 +138,17 @@ def _microseconds(value: datetime) -> int:
     return (value - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
-def _digests(frame: pl.DataFrame, salt: bytes, prefix: bytes) -> bytes:
-    """SHA-256 of `prefix` and each row's canonical JSON with its salt, packed."""
+def _digests(frame: pl.DataFrame, salt: bytes, prefix: str) -> pl.Series:
+    """SHA-256 of `prefix` and each row's canonical JSON with its salt, in hex."""
     times = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime)]
     rows = frame.with_columns(pl.col(times).cast(pl.Int64), _hex_column(SALT, salt, SALT_SIZE))
-    text = pl.struct(sorted(rows.columns)).struct.json_encode().cast(pl.Binary)
-    blocks = (
-        rows.slice(start, _BLOCK_ROWS).select(text).to_series()
-        for start in range(0, rows.height, _BLOCK_ROWS)
-    )
-    return b"".join([_hash_texts(block, prefix) for block in blocks])
-
-
-def _hash_texts(texts: pl.Series, prefix: bytes) -> bytes:
-    begun = hashlib.sha256(prefix)  # copied for each text: cheaper than a copy of the text behind the prefix
-    digests = []
-    for start in range(0, len(texts), _HASHED_ROWS):
-        for text in texts.slice(start, _HASHED_ROWS).to_list():
-            state = begun.copy()
-            state.update(text)
-            digests.append(state.digest())
-    return b"".join(digests)
+    text = plh.concat_str(pl.lit(prefix), pl.struct(sorted(rows.columns)).struct.json_encode())
+    hashed = text.chash.sha2_256()
+    blocks = [
+        rows.slice(start, _BLOCK_ROWS).select(hashed).to_series()
+        for start in range(0, max(rows.height, 1), _BLOCK_ROWS)
+    ]
+    return pl.concat(blocks)
 
 
 def _hex_column(name: str, packed: bytes, size: int) -> pl.Series:

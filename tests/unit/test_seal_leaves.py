@@ -100,7 +100,6 @@ def test_a_personal_group_is_hashed_as_the_plain_path_does(monkeypatch: pytest.M
     assert leaves.leaf_hashes(leaves.withhold(frame, GROUP), SEED) == expected
     monkeypatch.setattr(leaves, "ROW_GROUP", 8)
     monkeypatch.setattr(leaves, "_BLOCK_ROWS", 3)
-    monkeypatch.setattr(leaves, "_HASHED_ROWS", 2)
     assert leaves.leaf_hashes(frame, SEED, personal=GROUP) == expected
     tail = leaves.leaf_hashes(frame.slice(11), SEED, 11, GROUP)
     assert tail == expected[32 * 11 :]
@@ -150,13 +149,12 @@ def test_types_that_have_no_exact_form_are_refused(dtype: pl.DataType) -> None:
 
 def test_an_encoder_that_differs_in_one_row_in_four_seals_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     frame = nasty_frame().head(4)  # as many as the guard looks at
-    honest = leaves._hash_texts
+    honest = leaves._digests
 
-    def wrong(texts: pl.Series, prefix: bytes) -> bytes:
-        hashes = honest(texts, prefix)
-        return hashes[:96] + bytes(32)
+    def wrong(rows: pl.DataFrame, salt: bytes, prefix: str) -> pl.Series:
+        return honest(rows, salt, prefix).scatter(3, 64 * "0")
 
-    monkeypatch.setattr(leaves, "_hash_texts", wrong)
+    monkeypatch.setattr(leaves, "_digests", wrong)
     with pytest.raises(IndelibleError, match="nothing was sealed"):
         leaves.leaf_hashes(frame, SEED)
 
