@@ -30,12 +30,14 @@ FORMAT: Final = "indelible-erasure/1"
 _LIMITS: Final = (
     "What is delivered after the entries above belongs to a person whom nothing links to the one erased here.",
     "A field that its contract keeps to monthly keys, and a mention of the person in somebody else's record, stay a "
-    "pseudonym under the key of that month or of that other person; so does such a record's fingerprint. Who holds such a "
-    "key can still test an identifier against them; destroying the month's key ends it (`indelible key destroy-epoch`).",
+    "pseudonym under the key of that month or of that other person; so does such a record's fingerprint. Who holds "
+    "such a key can still test an identifier against them; destroying the month's key ends it "
+    "(`indelible key destroy-epoch`).",
     "Quarantined lines were searched as text, below JSON escapes, percent-encoding and gzip. What is encoded "
     "otherwise, for example by base64, was not seen.",
     "Who can write down a whole drop again, byte by byte, can test that guess for ever against its SHA-256 in the "
-    "ledger, with no key at all. The fewer lines a drop has, and the less of a record is hidden, the easier it is to guess.",
+    "ledger, with no key at all. The fewer lines a drop has, and the less of a record is hidden, the easier it is to "
+    "guess.",
     "Raw drops in a landing place, and what was exported before, are not in this store: their owners erase them.",
 )
 
