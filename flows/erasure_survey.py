@@ -45,8 +45,10 @@ class Plan:
         lines: quarantined lines that mention the person: `source`, `entry`, `drop`, `lines`.
         searched: quarantined lines that were read.
         unreadable: quarantined lines that nobody can read, since their keys were destroyed before.
-        backups: living backups of the key table: when each was written and when it expires.
+        backups: living backups of the key table: when each was written and when it expires; as they were found
+            after the destruction, once there was one.
         holds: ids of the legal holds for which nothing is done.
+        destroyed: whether all that was to be destroyed is gone, and `backups` was listed since.
     """
 
     approver: str
@@ -62,6 +64,7 @@ class Plan:
     unreadable: int = 0
     backups: list[list[str]] = field(default_factory=list)
     holds: list[str] = field(default_factory=list)
+    destroyed: bool = False
 
     @property
     def numbers(self) -> dict[str, set[int]]:
@@ -136,7 +139,7 @@ def is_begun(runtime: Runtime, subjects: Sequence[str], plan: Plan) -> bool:
     """Whether one of the keys that a plan is to destroy is gone."""
     table = runtime.key_table
     keys = {commitment(SUBJECT, key).hex() for subject in subjects if (key := table.known_key(subject))}
-    lines = [table.line_keys(drop, numbers).keys() == numbers for drop, numbers in plan.numbers.items()]
+    lines = [table.known_line_keys(drop, numbers).keys() == numbers for drop, numbers in plan.numbers.items()]
     return not (keys.issuperset(plan.keys) and all(lines))
 
 

@@ -123,6 +123,9 @@ def rewrap_all(runtime: Runtime) -> int:
 
     Returns:
         How many keys were wrapped.
+
+    Raises:
+        KeyTableBusyError: another process does so, or backs the key table up or restores it.
     """
     return rewrap(runtime.key_table)
 

@@ -98,6 +98,12 @@ class KeyDestroyedError(KeyUnavailableError):
         self.name = name
 
 
+class KeyTableBusyError(KeyUnavailableError):
+    """Another process works on the whole key table; when it has ended, the same call may succeed."""
+
+    transient = True
+
+
 class KeyServiceUnreachableError(KeyUnavailableError):
     """The service that keeps the key does not answer now; the same call may succeed later."""
 

@@ -118,4 +118,9 @@ def restore(
         print_json(asdict(done))
         return
     out.print(f"{done.keys:,} keys are back; {done.destroyed:,} were destroyed since and stay so")
+    if done.unreadable_drops:
+        out.print(
+            f"{done.unreadable_drops:,} drops have lines in quarantine whose keys this backup does not hold: nobody can"
+            " read these lines, look for a person in them or replay them. Restore a newer backup too, if there is one."
+        )
     next_step("indelible key months")

@@ -95,7 +95,7 @@ def decrypt_lines(texts: Mapping[int, str], drop_sha256: str, keyring: Keyring) 
         KeyDestroyedError: the key of a month was destroyed.
         KeyUnavailableError: a key is another one, or a text belongs to another line.
     """
-    keys = keyring.line_keys(drop_sha256, texts.keys())
+    keys = keyring.known_line_keys(drop_sha256, texts.keys())
     month = cache(lambda epoch: keyring.secret("quarantine", epoch))
     found: dict[int, bytes | None] = {}
     for line, text in texts.items():

@@ -23,16 +23,19 @@ from sqlalchemy import Connection, Row, Table, insert, select
 from tasks.errors import KeyUnavailableError, UsageError, VerificationError
 from tasks.evidence.canonical import canonical_json, parse_canonical
 from tasks.evidence.terms import instant
+from tasks.subjects.engine import CHUNK
 from tasks.subjects.frames import MAX_FRAME_BYTES, read_frames, write_frames
 from tasks.subjects.schema import BACKUPS, BATCHES, LINES, METADATA, MONTHS, PLACES, SUBJECTS, UNSEALED
-from tasks.subjects.table import CHUNK, KeyTable
+from tasks.subjects.table import KeyTable
 from tasks.subjects.wrapping import row_name
 
-_FORMAT: Final = "indelible-key-backup/1"
+_FORMAT: Final = "indelible-key-backup/2"
 _CONTEXT: Final = "indelible/1/key-backup/"
 _MAX_HEADER_BYTES: Final = 65_536
 _PLACES_CHUNK: Final = 100  # row numbers of a person take up to 250 KB a file
-_TABLES: Final = (BATCHES, MONTHS, SUBJECTS, LINES, PLACES, UNSEALED)  # each after those that it refers to
+# Each after those that it refers to. Not keys that nobody has yet: in a table that was put back, one of them could be
+# given to a second person.
+_TABLES: Final = (BATCHES, MONTHS, SUBJECTS, LINES, PLACES, UNSEALED, BACKUPS)
 
 
 @dataclass(frozen=True, slots=True)

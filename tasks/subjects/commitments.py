@@ -1,6 +1,6 @@
 """Which commitments wait to be published, and which destructions. The log's entries are made of these.
 
-A batch is made of all keys that are new at one time and have one name. Its commitments stay here for ever, so
+A batch is the key of a month, or a pool of keys for persons to come (`pool`). Its commitments stay here for ever, so
 that each key's destruction can be tied to what was published; no row says to whom one of them belonged.
 """
 
@@ -11,12 +11,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from tasks.evidence import merkle
 from tasks.evidence.key_table_entry import SUBJECT
 from tasks.subjects.engine import Database
-from tasks.subjects.schema import BATCHES, MONTHS, SUBJECTS, UNSEALED
+from tasks.subjects.schema import BATCHES, MONTHS, UNSEALED
 
 _SIZE: Final = 32
 
@@ -71,7 +71,7 @@ class Destruction:
 
 
 def unsealed_batches(database: Database, names: Collection[str] = ()) -> list[Committed]:
-    """Batches to publish, oldest first. New keys come into new batches.
+    """Batches to publish, oldest first. New keys of months come into new batches.
 
     Args:
         database: the key table.
@@ -81,11 +81,8 @@ def unsealed_batches(database: Database, names: Collection[str] = ()) -> list[Co
         Those of which no entry is known to be in the log, and those of `names`.
     """
     with database.reading() as connection:
-        fresh = [
-            connection.scalar(select(table.c.commitment).where(table.c.batch.is_(None)).limit(1))
-            for table in (MONTHS, SUBJECTS)
-        ]
-    if any(fresh):
+        fresh = connection.scalar(select(MONTHS.c.commitment).where(MONTHS.c.batch.is_(None)).limit(1))
+    if fresh is not None:
         with database.writing() as connection:
             make_batches(connection)
     query = select(BATCHES).where(BATCHES.c.sealed.is_(False) | BATCHES.c.name.in_(list(names)))
@@ -141,26 +138,21 @@ def forget_destruction(database: Database, commitment: bytes) -> None:
 
 
 def make_batches(connection: Connection) -> None:
-    """Put every key that is in no batch into a new one."""
-    names = select(MONTHS.c.purpose, MONTHS.c.epoch).where(MONTHS.c.batch.is_(None))
-    for purpose, epoch in connection.execute(names).all():
+    """Put every key of a month that is in no batch into one of its own."""
+    fresh = select(MONTHS.c.purpose, MONTHS.c.epoch, MONTHS.c.commitment).where(MONTHS.c.batch.is_(None))
+    for purpose, epoch, own in connection.execute(fresh.with_for_update()).all():
+        batch = add_batch(connection, f"{purpose}/{epoch}", [bytes(own)])
         month = (MONTHS.c.purpose == purpose) & (MONTHS.c.epoch == epoch)
-        _make_batch(connection, f"{purpose}/{epoch}", MONTHS, month)
-    _make_batch(connection, SUBJECT, SUBJECTS, SUBJECTS.c.subject.is_not(None))
+        connection.execute(update(MONTHS).where(month).values(batch=batch))
 
 
-def _make_batch(connection: Connection, name: str, table: Table, which: ColumnElement[bool]) -> None:
-    empty = {"name": name, "commitments": b"", "root": b"", "sealed": False}
-    batch = connection.execute(insert(BATCHES).values(empty).returning(BATCHES.c.id)).scalar_one()
-    # One statement, so that a key which another process makes meanwhile is in this batch as a whole or not.
-    taken = update(table).where(table.c.batch.is_(None), which).values(batch=batch)
-    commitments = sorted(bytes(row[0]) for row in connection.execute(taken.returning(table.c.commitment)))
-    row = BATCHES.c.id == batch
-    if not commitments:
-        connection.execute(delete(BATCHES).where(row))
-        return
-    root = merkle.root([merkle.leaf_hash(leaf) for leaf in commitments])
-    connection.execute(update(BATCHES).where(row).values(commitments=b"".join(commitments), root=root))
+def add_batch(connection: Connection, name: str, commitments: Collection[bytes]) -> int:
+    """Commitments that are to be published together; the number of their row."""
+    ordered = sorted(commitments)
+    root = merkle.root([merkle.leaf_hash(leaf) for leaf in ordered])
+    values = {"name": name, "commitments": b"".join(ordered), "root": root, "sealed": False}
+    number: int = connection.execute(insert(BATCHES).values(values).returning(BATCHES.c.id)).scalar_one()
+    return number
 
 
 def _split(commitments: bytes) -> Sequence[bytes]:

@@ -6,11 +6,12 @@ commit is on disk when it returns. Connections are not pooled: few are made, and
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, select, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -18,9 +19,10 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from tasks.errors import KeyServiceUnreachableError, KeyUnavailableError, UsageError
+from tasks.errors import KeyServiceUnreachableError, KeyTableBusyError, KeyUnavailableError, UsageError
 from tasks.subjects.schema import METADATA, SCHEMA_VERSION, VERSION
 
+CHUNK: Final = 2_000  # rows of a statement
 SQLITE: Final = "sqlite"
 _POSTGRESQL: Final = "postgresql"
 _BUSY_MS: Final = 60_000
@@ -32,7 +34,11 @@ _PRAGMAS: Final = (
     "foreign_keys=ON",
     "temp_store=MEMORY",
 )
-_ADVISORY_LOCK: Final = 0x1DE11B1E  # makes tables once, however many processes start
+# Advisory locks of PostgreSQL.
+_MAKING_TABLES: Final = 0x1DE11B1E  # once, however many processes start
+WRAPPING: Final = 0x1DE11B1F  # shared: the newest table key is in use; alone: older ones go
+DRAWING: Final = 0x1DE11B20  # unused keys are given to persons
+_WHOLE: Final = 0x1DE11B21  # see `Database.alone`
 
 
 class Database:
@@ -68,6 +74,58 @@ class Database:
         with self._transaction(write=True) as connection:
             yield connection
 
+    def lock(self, connection: Connection, key: int, *, shared: bool = False) -> None:
+        """Wait for a lock, and hold it until the transaction ends. In SQLite, whoever writes is alone already."""
+        if self.dialect == _POSTGRESQL:
+            function = "pg_advisory_xact_lock_shared" if shared else "pg_advisory_xact_lock"
+            connection.execute(text(f"SELECT {function}(:key)"), {"key": key})
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Work on the whole table, which one process does at a time; it is free again when that process ends.
+
+        PostgreSQL: an advisory lock of a session. SQLite: a lock on a file beside the database (flock).
+
+        Raises:
+            KeyTableBusyError: another one is at it.
+        """
+        hold = self._session_lock if self.dialect == _POSTGRESQL else self._file_lock
+        with hold() as held:
+            if not held:
+                raise KeyTableBusyError(
+                    "another process wraps all keys anew, or backs the key table up or restores it",
+                    next_step="Run again when it has ended.",
+                )
+            yield
+
+    @contextmanager
+    def _session_lock(self) -> Iterator[bool]:
+        # Errors of this connection alone are translated: what is done under the lock has its own.
+        with _translated():
+            connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            with _translated():
+                query = text("SELECT pg_try_advisory_lock(:key)")
+                held = bool(connection.scalar(query, {"key": _WHOLE}))
+            yield held
+        finally:
+            connection.close()  # not pooled: the session ends, and the lock with it
+
+    @contextmanager
+    def _file_lock(self) -> Iterator[bool]:
+        with _translated():
+            self._make_tables()  # and with them the directory
+            file = os.open(f"{self._engine.url.database}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = True
+        except BlockingIOError:
+            held = False
+        try:
+            yield held
+        finally:
+            os.close(file)
+
     def scrub(self) -> None:
         """Overwrite what was deleted, as far as the database can; raises as `reading`.
 
@@ -102,7 +160,7 @@ class Database:
             return
         with self._engine.connect().execution_options(write=True) as connection, connection.begin():
             if self.dialect == _POSTGRESQL:
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MAKING_TABLES})
             _make_or_check(connection)
         self._ready = True
 
@@ -143,6 +201,14 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str,
     if rows:
         insert = sqlite.insert if connection.dialect.name == SQLITE else postgresql.insert
         connection.execute(insert(table).on_conflict_do_nothing(), list(rows))
+
+
+_T = TypeVar("_T")
+
+
+def chunks(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """Runs of at most `CHUNK` values."""
+    return (values[start : start + CHUNK] for start in range(0, len(values), CHUNK))
 
 
 def _make_or_check(connection: Connection) -> None:

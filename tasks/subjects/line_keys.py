@@ -6,12 +6,12 @@ alike, and what was destroyed stays destroyed when they come again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select, update
 
-from tasks.subjects.engine import insert_new
+from tasks.subjects.engine import Database, chunks, insert_new
 from tasks.subjects.line_tree import LineTree
 from tasks.subjects.schema import LINES
 from tasks.subjects.wrapping import TableKey, line_row
@@ -26,18 +26,33 @@ def line_keys(table: KeyTable, drop: str, lines: Collection[int]) -> dict[int, b
     with table.database.reading() as connection:
         found = _read(table, connection, name)
     if found is None:
-        table_key = table.table_keys.current()
-        wrapped = table_key.wrap(LineTree.grow(table.random_key()).encode(), line_row(name))
-        row = {
-            "drop": name,
-            "table_key": table_key.id,
-            "wrapped": wrapped,
-            "created_at": int(table.now()),
-        }
-        with table.database.writing() as connection:
+        with table.table_keys.using() as (connection, table_key):
+            row = {
+                "drop": name,
+                "table_key": table_key.id,
+                "wrapped": table_key.wrap(LineTree.grow(table.random_key()).encode(), line_row(name)),
+                "created_at": int(table.now()),
+            }
             insert_new(connection, LINES, [row])
             found = _read(table, connection, name)
     return {} if found is None else found[1].keys(lines)
+
+
+def read_line_keys(table: KeyTable, drop: str, lines: Collection[int]) -> dict[int, bytes]:
+    """See `tasks.keyring.Keyring.known_line_keys`."""
+    with table.database.reading() as connection:
+        found = _read(table, connection, bytes.fromhex(drop))
+    return {} if found is None else found[1].keys(lines)
+
+
+def without_line_keys(database: Database, drops: Sequence[str]) -> list[str]:
+    """Those of the drops, named by SHA-256, of whose lines there are no keys here."""
+    known = set[bytes]()
+    with database.reading() as connection:
+        for part in chunks(drops):
+            names = [bytes.fromhex(drop) for drop in part]
+            known.update(connection.scalars(select(LINES.c.drop).where(LINES.c.drop.in_(names))))
+    return [drop for drop in drops if bytes.fromhex(drop) not in known]
 
 
 def destroy_lines(table: KeyTable, lines: Mapping[str, Collection[int]]) -> None:

@@ -59,7 +59,7 @@ def open_requests(database: Database) -> Sequence[Request]:
     return [_request(row) for row in rows]
 
 
-def keep_plan(database: Database, request: str, plan: bytes, stale: bytes | None = None) -> bytes:
+def keep_plan(database: Database, request: str, plan: bytes, stale: bytes | None = None) -> bytes | None:
     """Write down what is to be done; of two who do so, the first one's stays.
 
     Args:
@@ -69,13 +69,13 @@ def keep_plan(database: Database, request: str, plan: bytes, stale: bytes | None
         stale: the plan that it takes the place of, if any.
 
     Returns:
-        The plan that is to be followed.
+        The plan that is to be followed; None when the request is not open any more.
     """
     row, known = REQUESTS.c.id == request, REQUESTS.c.plan.is_not_distinct_from(stale)
     with database.writing() as connection:
         connection.execute(update(REQUESTS).where(row, known).values(plan=plan))
-        kept = connection.execute(select(REQUESTS.c.plan).where(row)).scalar_one()
-    return bytes(kept)
+        kept = connection.scalar(select(REQUESTS.c.plan).where(row))
+    return None if kept is None else bytes(kept)
 
 
 def forget_request(database: Database, request: str) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Table, insert, select
 from tasks.subjects.backup import read_backup
 from tasks.subjects.engine import insert_new
 from tasks.subjects.line_tree import LineTree
-from tasks.subjects.schema import BATCHES, LINES, MONTHS, PLACES, SUBJECTS, UNSEALED
+from tasks.subjects.schema import BACKUPS, BATCHES, LINES, MONTHS, PLACES, SUBJECTS, UNSEALED
 from tasks.subjects.table import KeyTable
 from tasks.subjects.wrapping import TableKey, line_row, month_row, subject_row
 
@@ -24,10 +24,13 @@ class Restored:
     Attributes:
         keys: how many keys of the backup may be used.
         destroyed: how many were left out, since the log says that they were destroyed.
+        unreadable_drops: of how many drops there are lines in quarantine whose keys are in no row now: a newer backup
+            may have them.
     """
 
     keys: int
     destroyed: int
+    unreadable_drops: int = 0
 
 
 def restore_backup(
@@ -49,11 +52,13 @@ def restore_backup(
     Raises:
         UsageError: it is no backup, or it has expired.
         KeyUnavailableError: the KEK does not open it, or it was changed.
+        KeyTableBusyError: another process works on the whole table.
     """
-    run = _Run(table, {bytes.fromhex(commitment) for commitment in shredded}, erased)
-    for source, rows in read_backup(table, file, now):
-        with table.database.writing() as connection:
-            run.take(connection, source, rows)
+    with table.database.alone():
+        run = _Run(table, {bytes.fromhex(commitment) for commitment in shredded}, erased)
+        for source, rows in read_backup(table, file, now):
+            with table.database.writing() as connection:
+                run.take(connection, source, rows)
     return Restored(run.keys, run.destroyed)
 
 
@@ -81,6 +86,8 @@ class _Run:
         elif source is UNSEALED:
             waiting = [row for row in rows if row["commitment"] not in self._shredded]
             insert_new(connection, source, [row | {"batch": self._batches[row["batch"]]} for row in waiting])
+        elif source is BACKUPS:
+            self._take_backups(connection, rows)
 
     def _take_batches(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
         """Batches are told by their roots: the table may have other ones under the same number."""
@@ -91,6 +98,15 @@ class _Run:
                 added = insert(BATCHES).values(row | {"sealed": False}).returning(BATCHES.c.id)
                 known = connection.execute(added).scalar_one()
             self._batches[number] = known
+
+    def _take_backups(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
+        """Who is told that a key is gone must be told of copies that the lost table had noted, too."""
+        times = connection.execute(select(BACKUPS.c.created_at, BACKUPS.c.expires_at))
+        known = {(row.created_at, row.expires_at) for row in times}
+        new = sorted({(row["created_at"], row["expires_at"]) for row in rows} - known)
+        if new:
+            values = [{"created_at": created, "expires_at": expires} for created, expires in new]
+            connection.execute(insert(BACKUPS), values)
 
     def _month(self, row: dict[str, Any]) -> dict[str, Any]:
         if row["wrapped"] is None or row["commitment"] in self._shredded:

@@ -7,29 +7,47 @@ key, all rows under that, and then the old version of the KEK is destroyed. Inte
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Table, bindparam, delete, func, select, update
 
-from tasks.subjects.schema import LINES, MONTHS, SUBJECTS, TABLE_KEYS
-from tasks.subjects.table import CHUNK, KeyTable
+from tasks.subjects.engine import CHUNK, WRAPPING
+from tasks.subjects.schema import LINES, MONTHS, SUBJECTS, TABLE_KEYS, UNUSED
+from tasks.subjects.table import KeyTable
 from tasks.subjects.wrapping import TableKey, row_name
+
+_TABLES: Final = (MONTHS, SUBJECTS, UNUSED, LINES)
 
 
 def rewrap(table: KeyTable) -> int:
     """Wrap all keys under a new table key and the newest KEK; destroy the old ones, where that is ours to do.
 
+    Who delivers meanwhile is not in the way and is not disturbed.
+
     Returns:
         How many keys were wrapped.
+
+    Raises:
+        KeyTableBusyError: another process does it, or backs the table up or restores it.
     """
+    with table.database.alone():
+        return _rewrap(table)
+
+
+def _rewrap(table: KeyTable) -> int:
     table.kek.rotate()
     with table.database.reading() as connection:
         newest = connection.scalar(select(func.max(TABLE_KEYS.c.id))) or 0
     new, count = table.table_keys.add(newest + 1), 0
-    for rows in (MONTHS, SUBJECTS, LINES):
+    for rows in _TABLES:
         while done := _step(table, rows, new):
             count += done
     with table.database.writing() as connection:
+        table.database.lock(connection, WRAPPING)
+        # What others wrapped meanwhile under the key that they had found; nobody does so any more.
+        for rows in _TABLES:
+            while done := _wrap_some(table, connection, rows, new):
+                count += done
         connection.execute(delete(TABLE_KEYS).where(TABLE_KEYS.c.id < new.id))
         # Another process may have rotated meanwhile: the newest version need not be what wrapped the table key.
         used = connection.scalars(select(TABLE_KEYS.c.kek)).all()
@@ -40,14 +58,18 @@ def rewrap(table: KeyTable) -> int:
 
 def _step(table: KeyTable, rows: Table, new: TableKey) -> int:
     """Wrap some rows in one transaction; another process may make and destroy keys in between."""
-    key_columns = list(rows.primary_key.columns)
-    query = select(*key_columns, rows.c.table_key, rows.c.wrapped).where(rows.c.table_key < new.id)
-    change = update(rows).where(*(column == bindparam(f"key_{column.name}") for column in key_columns))
     with table.database.writing() as connection:
-        found = connection.execute(query.limit(CHUNK).with_for_update()).all()
-        values = [_wrapped(table, connection, rows, row, new) for row in found]
-        if values:
-            connection.execute(change.values(wrapped=bindparam("new"), table_key=new.id), values)
+        return _wrap_some(table, connection, rows, new)
+
+
+def _wrap_some(table: KeyTable, connection: Connection, rows: Table, new: TableKey) -> int:
+    key_columns = list(rows.primary_key.columns)
+    query = select(rows).where(rows.c.table_key < new.id).limit(CHUNK)
+    change = update(rows).where(*(column == bindparam(f"key_{column.name}") for column in key_columns))
+    found = connection.execute(query.with_for_update()).all()
+    values = [_wrapped(table, connection, rows, row, new) for row in found]
+    if values:
+        connection.execute(change.values(wrapped=bindparam("new"), table_key=new.id), values)
     return len(values)
 
 

@@ -1,4 +1,7 @@
-"""The tables. A destroyed month stays as a row without a key; of a destroyed person, nothing stays."""
+"""The tables. A destroyed month stays as a row without a key; of a destroyed person, nothing stays.
+
+A key is in `UNUSED` until somebody gets it, and then in `SUBJECTS`. No row tells which person got which of them.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from sqlalchemy import (
 METADATA: Final = MetaData()
 
 # Raised with each change below. Tables are made as they are here and never altered: see `engine`.
-VERSION: Final = 1
+VERSION: Final = 2
 SCHEMA_VERSION: Final = Table(
     "schema_version",
     METADATA,
@@ -71,6 +74,14 @@ SUBJECTS: Final = Table(
     "subject_keys",
     METADATA,
     Column("subject", LargeBinary, primary_key=True),
+    *_key_columns(),
+)
+
+# Keys of persons to come, in the order in which they become available; see `pool`.
+UNUSED: Final = Table(
+    "unused_keys",
+    METADATA,
+    Column("id", Integer, primary_key=True),
     *_key_columns(),
 )
 

@@ -11,27 +11,26 @@ import secrets
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from sqlalchemy import Connection, select
 
 from tasks.errors import KeyDestroyedError, KeyUnavailableError
-from tasks.evidence.key_table_entry import SUBJECT, commitment
-from tasks.subjects.engine import Database, insert_new
-from tasks.subjects.line_keys import line_keys
+from tasks.evidence.key_table_entry import commitment
+from tasks.subjects.engine import DRAWING, Database, chunks, insert_new
+from tasks.subjects.line_keys import line_keys, read_line_keys
+from tasks.subjects.pool import draw
 from tasks.subjects.rows import pack, unpack
 from tasks.subjects.schema import MONTHS, PLACES, SUBJECTS
 from tasks.subjects.wrapping import (
     KEY_BYTES,
     KeyEncryptionKey,
-    TableKey,
     TableKeys,
     month_row,
     subject_row,
 )
 
 _ID_BYTES: Final = 16
-CHUNK: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +56,7 @@ class KeyTable:
         kek: wraps the keys that wrap them.
         index_key: makes subject ids of identifiers.
         random_bytes: source of keys and nonces.
+        random_below: a number from 0 to below another one; decides which key a person gets.
         now: Unix seconds.
     """
 
@@ -67,11 +67,12 @@ class KeyTable:
         index_key: bytes,
         *,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+        random_below: Callable[[int], int] = secrets.randbelow,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.database, self.kek = database, kek
         self._index = hmac.new(index_key, digestmod="sha256")
-        self._random_bytes, self.now = random_bytes, now
+        self._random_bytes, self.random_below, self.now = random_bytes, random_below, now
         self.table_keys = TableKeys(database, kek, random_bytes, now)
 
     def month_key(self, purpose: str, epoch: str) -> bytes:
@@ -81,10 +82,16 @@ class KeyTable:
             key = self._month(connection, purpose, epoch)
         if key is not None:
             return key
-        table_key = self.table_keys.current()
-        new = self._new_key(table_key, name, month_row(purpose, epoch))
-        row = {"purpose": purpose, "epoch": epoch, **new}
-        with self.database.writing() as connection:
+        with self.table_keys.using() as (connection, table_key):
+            secret = self.random_key()
+            row = {
+                "purpose": purpose,
+                "epoch": epoch,
+                "table_key": table_key.id,
+                "wrapped": table_key.wrap(secret, month_row(purpose, epoch)),
+                "commitment": commitment(name, secret),
+                "created_at": int(self.now()),
+            }
             insert_new(connection, MONTHS, [row])
             key = self._month(connection, purpose, epoch)
         if key is None:
@@ -102,16 +109,20 @@ class KeyTable:
             found = self._read(connection, subjects)
         missing = sorted(set(subjects) - found.keys())
         if missing:
-            table_key = self.table_keys.current()
-            with self.database.writing() as connection:
-                for part in chunks(missing):
-                    insert_new(connection, SUBJECTS, [self._new_subject(table_key, one) for one in part])
-                found |= self._read(connection, missing)
+            with self.table_keys.using() as (connection, table_key):
+                self.database.lock(connection, DRAWING)
+                found |= self._read(connection, missing)  # another process may have been first
+                new = [subject for subject in missing if subject not in found]
+                found |= draw(self, connection, table_key, new)
         return [found[subject] for subject in subjects]
 
     def line_keys(self, drop: str, lines: Collection[int]) -> dict[int, bytes]:
         """See `tasks.keyring.Keyring.line_keys`."""
         return line_keys(self, drop, lines)
+
+    def known_line_keys(self, drop: str, lines: Collection[int]) -> dict[int, bytes]:
+        """See `tasks.keyring.Keyring.known_line_keys`."""
+        return read_line_keys(self, drop, lines)
 
     def known_key(self, subject: str) -> bytes | None:
         """The key of a person whose subject id is given, or None; makes none."""
@@ -183,18 +194,6 @@ class KeyTable:
             found.append(index.digest()[:_ID_BYTES])
         return found
 
-    def _new_subject(self, table_key: TableKey, subject: bytes) -> dict[str, Any]:
-        return {"subject": subject, **self._new_key(table_key, SUBJECT, subject_row(subject))}
-
-    def _new_key(self, table_key: TableKey, name: str, row: bytes) -> dict[str, Any]:
-        key = self.random_key()
-        return {
-            "table_key": table_key.id,
-            "wrapped": table_key.wrap(key, row),
-            "commitment": commitment(name, key),
-            "created_at": int(self.now()),
-        }
-
     def _month(self, connection: Connection, purpose: str, epoch: str) -> bytes | None:
         query = select(MONTHS.c.table_key, MONTHS.c.wrapped)
         row = connection.execute(query.where(MONTHS.c.purpose == purpose, MONTHS.c.epoch == epoch)).first()
@@ -214,11 +213,3 @@ class KeyTable:
                 table_key = self.table_keys.get(number, connection)
                 found[bytes(subject)] = table_key.unwrap(bytes(wrapped), subject_row(subject))
         return found
-
-
-_T = TypeVar("_T")
-
-
-def chunks(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    """Runs of at most `CHUNK` values."""
-    return (values[start : start + CHUNK] for start in range(0, len(values), CHUNK))

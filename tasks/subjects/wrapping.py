@@ -8,7 +8,8 @@ logs) end when the table key is replaced (`rewrap`) and the KEK's old version is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -16,8 +17,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 from sqlalchemy import Connection, Table, func, select
 
 from tasks.errors import KeyUnavailableError
-from tasks.subjects.engine import Database, insert_new
-from tasks.subjects.schema import LINES, SUBJECTS, TABLE_KEYS
+from tasks.subjects.engine import WRAPPING, Database, insert_new
+from tasks.subjects.schema import LINES, SUBJECTS, TABLE_KEYS, UNUSED
 
 KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
@@ -111,6 +112,17 @@ class TableKeys:
             number = connection.scalar(newest)
         return self.add(1) if number is None else self.get(number)
 
+    @contextmanager
+    def using(self) -> Iterator[tuple[Connection, TableKey]]:
+        """A transaction that writes, and the newest table key, which is not replaced before it ends."""
+        self.current()  # made in a transaction of its own: this one may yet be undone
+        with self._database.writing() as connection:
+            self._database.lock(connection, WRAPPING, shared=True)
+            yield (
+                connection,
+                self.get(connection.scalars(select(func.max(TABLE_KEYS.c.id))).one(), connection),
+            )
+
     def add(self, number: int) -> TableKey:
         """Make table key `number`, unless it is there."""
         kek, wrapped = self._kek.wrap(self._random_bytes(KEY_BYTES), _context(number))
@@ -153,6 +165,11 @@ def subject_row(subject: bytes) -> bytes:
     return b"subject/" + subject
 
 
+def unused_row(commitment: bytes) -> bytes:
+    """What binds the wrapped key of nobody yet to its row."""
+    return b"unused/" + commitment
+
+
 def line_row(drop: bytes) -> bytes:
     """What binds the wrapped keys of a drop's lines to their row."""
     return b"lines/" + drop
@@ -162,4 +179,6 @@ def row_name(table: Table, row: Mapping[str, Any]) -> bytes:
     """What binds what is wrapped to a row of any table."""
     if table is SUBJECTS:
         return subject_row(row["subject"])
+    if table is UNUSED:
+        return unused_row(row["commitment"])
     return line_row(row["drop"]) if table is LINES else month_row(row["purpose"], row["epoch"])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import sqlalchemy as sa
 
-from tasks.errors import KeyServiceUnreachableError, KeyUnavailableError, UsageError
+from tasks.errors import KeyServiceUnreachableError, KeyTableBusyError, KeyUnavailableError, UsageError
 from tasks.evidence import merkle
 from tasks.evidence.key_table_entry import SUBJECT, commitment
 from tasks.keyring.kek_file import FileKek
@@ -32,7 +32,9 @@ from tasks.subjects.commitments import (
     unsealed_batches,
     unsealed_destructions,
 )
-from tasks.subjects.schema import SUBJECTS, TABLE_KEYS
+from tasks.subjects.line_keys import without_line_keys
+from tasks.subjects.pool import DRUM
+from tasks.subjects.schema import SUBJECTS, TABLE_KEYS, UNUSED
 
 if TYPE_CHECKING:
     from tests.support.postgres import Postgres
@@ -126,8 +128,10 @@ def test_commitments_are_published_once_and_bind_destructions(open_table: Open) 
     keys = table.subject_keys(PEOPLE[:5])
     month = table.month_key("quarantine", "2026-11")
     by_name = {batch.name: batch for batch in unsealed_batches(table.database)}
-    leaves = [merkle.leaf_hash(leaf) for leaf in sorted(commitment(SUBJECT, key) for key in keys)]
-    assert (by_name[SUBJECT].count, by_name[SUBJECT].root) == (5, merkle.root(leaves))
+    pool = by_name[SUBJECT]
+    assert pool.count == 2 * DRUM
+    assert pool.root == merkle.root([merkle.leaf_hash(leaf) for leaf in all_commitments(table)])
+    assert {commitment(SUBJECT, key) for key in keys} < set(all_commitments(table))
     assert by_name["quarantine/2026-11"].root == merkle.leaf_hash(commitment("quarantine/2026-11", month))
     for batch in by_name.values():
         mark_sealed(table.database, batch.id)
@@ -135,18 +139,30 @@ def test_commitments_are_published_once_and_bind_destructions(open_table: Open) 
     assert [b.name for b in unsealed_batches(table.database, {"quarantine/2026-11"})] == [
         "quarantine/2026-11"
     ]
-    (late,) = table.subject_keys(PEOPLE[5:6])
-    (second,) = unsealed_batches(open_table().database)
-    assert (second.count, second.root) == (1, merkle.leaf_hash(commitment(SUBJECT, late)))
+    table.subject_keys(PEOPLE[5:6])
+    assert unsealed_batches(open_table().database) == [], "the key was committed to before"
 
     destroy_subject(table, table.subject_ids(PEOPLE[2:3])[0], CAUSE)
     (gone,) = unsealed_destructions(open_table().database)
-    assert (gone.root, gone.count, gone.reason) == (by_name[SUBJECT].root, 5, CAUSE.reason)
-    merkle.verify_inclusion(merkle.leaf_hash(gone.commitment), gone.index, 5, list(gone.proof), gone.root)
+    assert (gone.root, gone.count, gone.reason) == (pool.root, pool.count, CAUSE.reason)
+    assert gone.commitment == commitment(SUBJECT, keys[2])
+    merkle.verify_inclusion(
+        merkle.leaf_hash(gone.commitment), gone.index, pool.count, list(gone.proof), gone.root
+    )
     forget_destruction(table.database, gone.commitment)
     assert unsealed_destructions(table.database) == []
     mark_all_unsealed(table.database)
-    assert len(unsealed_batches(table.database)) == 3
+    assert len(unsealed_batches(table.database)) == 2
+
+
+def all_commitments(table: KeyTable) -> list[bytes]:
+    """Of all keys of persons, whether somebody has them or not."""
+    with table.database.reading() as connection:
+        return sorted(
+            bytes(leaf)
+            for rows in (SUBJECTS, UNUSED)
+            for leaf in connection.scalars(sa.select(rows.c.commitment))
+        )
 
 
 def test_a_key_moved_to_another_row_does_not_open(open_table: Open) -> None:
@@ -164,7 +180,7 @@ def test_rewrapping_keeps_keys_and_ends_what_wrapped_them_before(open_table: Ope
     table = open_table()
     keys, month = table.subject_keys(PEOPLE), table.month_key("pseudonym", "2026-11")
     destroy_month(table, "quarantine", "2026-11", CAUSE)
-    assert rewrap(table) == len(PEOPLE) + 1
+    assert rewrap(table) == len(all_commitments(table)) + 1
     assert [path.name for path in (tmp_path / "keys").iterdir()] == ["table-kek-2.key"]
     with table.database.reading() as connection:
         assert [row.id for row in connection.execute(sa.select(TABLE_KEYS))] == [2]
@@ -192,6 +208,35 @@ def test_what_wraps_the_table_key_is_not_retired_when_two_rewrap_at_once(
     rewrap(open_table())
     assert open_table().subject_keys(PEOPLE[:3]) == keys
     assert [path.name for path in (tmp_path / "keys").iterdir()] == ["table-kek-4.key"]
+
+
+def test_all_keys_are_wrapped_anew_while_others_deliver(open_table: Open) -> None:
+    def deliver(part: int) -> list[bytes]:
+        table = open_table()
+        for start in range(part * 1_000, part * 1_000 + 1_000, 100):
+            table.subject_keys(PEOPLE[start : start + 100])
+            table.line_keys(f"{start:064x}", [1])
+        return table.subject_keys(PEOPLE[part * 1_000 : part * 1_000 + 1_000])
+
+    open_table().subject_keys(PEOPLE[2_000:])
+    with ThreadPoolExecutor(3) as pool:
+        delivering = [pool.submit(deliver, part) for part in range(2)]
+        rewrapped = [rewrap(open_table()) for _ in range(2)]
+        found = [key for future in delivering for key in future.result()]
+    assert all(rewrapped)
+    assert open_table().subject_keys(PEOPLE[:2_000]) == found
+    assert len(set(found)) == 2_000
+
+
+def test_who_works_on_the_whole_table_is_alone(open_table: Open) -> None:
+    table = open_table()
+    keys = table.subject_keys(PEOPLE[:3])
+    with table.database.alone():
+        with pytest.raises(KeyTableBusyError, match="another process wraps all keys anew") as busy:
+            rewrap(open_table())
+        assert "Run again" in busy.value.next_step
+        assert open_table().subject_keys(PEOPLE[:4])[:3] == keys
+    assert rewrap(open_table()) > 3
 
 
 def test_errors_hold_no_identifier_and_no_address(tmp_path: Path) -> None:
@@ -251,3 +296,12 @@ def test_all_who_ask_for_a_line_at_once_get_the_same_key(open_table: Open) -> No
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: open_table().line_keys(DROPS[0], [1, 2]), range(8)))
     assert found == [found[0]] * 8
+
+
+def test_reading_lines_of_a_drop_that_has_no_keys_makes_none(open_table: Open) -> None:
+    table = open_table()
+    assert table.known_line_keys(DROPS[0], [1, 2]) == {}
+    assert without_line_keys(table.database, DROPS) == DROPS
+    keys = table.line_keys(DROPS[0], [1, 2])
+    assert open_table().known_line_keys(DROPS[0], [1, 2]) == keys
+    assert without_line_keys(table.database, DROPS) == DROPS[1:]

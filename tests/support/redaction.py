@@ -60,6 +60,8 @@ class FixedKeyring:
         left = set(lines) - self.destroyed_lines
         return {line: hashlib.sha256(f"{drop}{line}".encode()).digest() for line in left}
 
+    known_line_keys = line_keys
+
     def note_places(self, source: str, rows: Mapping[str, Mapping[str, Sequence[int]]]) -> None:
         self.places |= {
             (source, path): {subject: list(numbers) for subject, numbers in found.items()}
