@@ -32,7 +32,7 @@ from flows import pipeline
 from tasks.batch import DROP, LENGTH, LINE, OFFSET, RedactedBatch, ValidatedBatch
 from tasks.contracts.load import FILE_NAME, load_contract
 from tasks.contracts.model import Contract
-from tasks.redact import redact, stage
+from tasks.redact import holders, redact, stage
 from tasks.redact.canaries import rehearse
 from tasks.redact.report import redaction_report
 from tasks.redact.scan import Scanner
@@ -108,10 +108,9 @@ def _measured(clock: Clock, name: str, function: Callable[..., Any]) -> Callable
 @contextmanager
 def _watched(clock: Clock, run: str) -> Iterator[None]:
     """Stages, and parts of the redact stage, report their time; and `none` has no redact stage."""
-    parts: list[tuple[Any, str]] = [(pipeline, name) for name in STAGES]
-    parts += [
-        (stage, name) for name in ("known_persons", "find_subjects", "search_again", "encrypt_identities")
-    ]
+    parts: list[tuple[Any, str]] = [(pipeline, name) for name in (*STAGES, "record_fingerprints")]
+    parts += [(stage, name) for name in ("known_persons", "search_again", "encrypt_identities")]
+    parts += [(holders, "find_subjects")]
     parts += [(Scanner, "scan"), (Treatments, "_pseudonyms"), (Treatments, "_prefix_pseudonyms")]
     with mock.patch.object(pipeline, "redact", unredacted if run == "none" else redact):
         swaps = [mock.patch.object(o, n, _measured(clock, n, getattr(o, n))) for o, n in parts]
