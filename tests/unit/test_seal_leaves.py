@@ -88,6 +88,18 @@ def test_the_fast_path_equals_the_plain_path_on_any_rows(values: list[tuple[obje
     assert leaves.leaf_hashes(frame, SEED) == plain_leaves(frame, SEED)
 
 
+# Where in the order of keys a run of columns stands that are null in all rows.
+@pytest.mark.parametrize("places", [("A",), ("b",), ("z",), ("A", "b", "z")], ids="-".join)
+def test_columns_without_any_value_stand_in_the_leaf(places: tuple[str, ...]) -> None:
+    texts = ["{", "}", "{}", ",", "},{", None]
+    names = [f"{place}{i}" for place in places for i in range(leaves._FOLDED_COLUMNS)]
+    empty = {name: pl.Series([None] * len(texts), dtype=pl.String) for name in names}
+    frame = pl.DataFrame({"a": texts, "c": texts, **empty})
+    assert leaves.leaf_hashes(frame, SEED) == plain_leaves(frame, SEED)
+    other = frame.with_columns(pl.Series(names[0], texts))
+    assert leaves.leaf_hashes(other, SEED) == plain_leaves(other, SEED)
+
+
 def test_a_personal_group_is_hashed_as_the_plain_path_does(monkeypatch: pytest.MonkeyPatch) -> None:
     frame = nasty_frame()
     expected = b"".join(
