@@ -28,6 +28,7 @@ from flows.receipts import CheckpointReceipt
 from flows.subject_access import check_words, read_identifiers
 from flows.subject_keys import shred_subject
 from flows.wiring import Runtime
+from flows.wording import check_wording
 from tasks.errors import UsageError
 from tasks.evidence.canonical import canonical_json
 from tasks.evidence.key_table_entry import SUBJECT, commitment
@@ -75,6 +76,7 @@ def request(runtime: Runtime, identifiers: Sequence[str], requested_by: str, rea
     """
     words = read_identifiers(identifiers)
     check_words(runtime, words, requested_by, reason)
+    check_wording(reason=reason)
     made = Request(
         secrets.token_hex(16),
         _subject_ids(runtime, words),

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.wiring import Runtime
+from flows.wording import check_wording
 from tasks.errors import AlreadyExistsError, NotFoundError, StoreRefusedError, UsageError
 from tasks.evidence import paths
 from tasks.evidence.canonical import canonical_json
@@ -71,7 +72,7 @@ class Order:
         """Two people must agree.
 
         Raises:
-            UsageError: a name or the reason is empty, or the two are one.
+            UsageError: a name or the reason is empty, the reason holds an identifier, or the two are one.
         """
         if not all(
             text.strip() and text.isprintable() for text in (self.approver, self.requested_by, self.reason)
@@ -84,6 +85,7 @@ class Order:
                 f"{self.approver} cannot approve what {self.requested_by} asks for",
                 next_step="Let somebody else approve it, or name who asked with --requested-by.",
             )
+        check_wording(reason=self.reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from flows.holding import Hold, Order, Scope
 from flows.receipts import CheckpointReceipt
 from flows.shards import log_until
 from flows.wiring import Runtime
+from flows.wording import check_wording
 from tasks.errors import NotFoundError, StoreRefusedError, UsageError
 from tasks.log import reader
 from tasks.storage.protocol import ObjectStore
@@ -33,11 +34,13 @@ def place(
         case: name of the matter.
 
     Raises:
-        UsageError: there is no such source, the days are the wrong way round, or one person alone decides.
+        UsageError: there is no such source, the days are the wrong way round, a text holds an identifier, or one
+            person alone decides.
         StoreRefusedError: the store keeps no holds.
     """
     check_scope(runtime, scope)
     order.check()
+    check_wording(case=case)
     require_worm(runtime.store)
     with runtime.catalog() as catalog:
         pipeline.publish(runtime, catalog)  # what is to be held is provable first

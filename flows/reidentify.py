@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypedDict, cast
 from flows.access import seal_access
 from flows.officer_settings import OfficerSettings
 from flows.wiring import Runtime
+from flows.wording import check_wording
 from tasks.errors import KeyUnavailableError, NotFoundError, UsageError, VerificationError
 from tasks.evidence.access_entry import (
     OFFICERS,
@@ -119,6 +120,7 @@ def make_request(
             f"a request expires in the future, and within {MAX_DAYS} days",
             next_step="Correct --expires (UTC).",
         )
+    check_wording(purpose=purpose, case=case)
     request = {
         "case": case,
         "expires_at": instant(expires),
@@ -192,6 +194,7 @@ def release(runtime: Runtime, signed: Signed) -> Release:
             "the request was made for another deployment", next_step="Make it with this one's settings."
         )
     _check_time(request, runtime.store.now())
+    check_wording(purpose=request["purpose"], case=request["case"])
     _check_signatures(signed, officers)
     with runtime.catalog() as catalog:
         found = [(identity, _key(runtime, catalog, identity)) for identity in _identities(catalog, request)]
