@@ -18,7 +18,9 @@ app = typer.Typer()
 Names = Annotated[
     list[str] | None,
     typer.Option(
-        "--id", help="A name of the person: user name, e-mail address. Repeatable.", show_default=False
+        "--id",
+        help="A name of the person; visible in `ps` and the shell's history, so better give --ids. Repeatable.",
+        show_default=False,
     ),
 ]
 NamesFile = Annotated[
