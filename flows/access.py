@@ -6,10 +6,10 @@ reads, however much is sealed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from flows.entries import append_entry
+from flows.entries import append_made
 from flows.shards import integrate
 from flows.wiring import Runtime
 from tasks.errors import StoreRefusedError
@@ -19,8 +19,16 @@ if TYPE_CHECKING:
     from tasks.catalog.catalog import Catalog
 
 
-def seal_access(runtime: Runtime, catalog: Catalog, body: Mapping[str, Any]) -> str:
+def seal_access(
+    runtime: Runtime, catalog: Catalog, body: Mapping[str, Any], check: Callable[[], None] = lambda: None
+) -> str:
     """Seal an `access` entry and store the signed checkpoint that covers it. Only then may anything be shown.
+
+    Args:
+        runtime: the deployment.
+        catalog: is read up to the end of the log.
+        body: the entry's own fields.
+        check: raises where the log, as it is just before, forbids it.
 
     Returns:
         Where it stands, in words.
@@ -33,7 +41,14 @@ def seal_access(runtime: Runtime, catalog: Catalog, body: Mapping[str, Any]) -> 
             "this deployment hands over to a sequencer and signs no log, so no access can be sealed",
             next_step="Run it where the log is signed.",
         )
-    shard, index = append_entry(runtime, catalog, "access", body)
+
+    def make(_: int) -> Mapping[str, Any]:
+        check()
+        return body
+
+    sealed = append_made(runtime, catalog, "access", make)
+    assert sealed is not None
+    shard, index = sealed[0]
     integrate(runtime, shard)
     if reader.integrated(runtime.store, shard) <= index:
         raise StoreRefusedError(

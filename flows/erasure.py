@@ -14,11 +14,11 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows import pipeline
+from flows import approvals, pipeline
 from flows.commitments import erased_lines, seal_destructions
 from flows.entries import append_made
 from flows.erasure_papers import statement, write_papers
@@ -32,9 +32,11 @@ from flows.wording import check_wording
 from tasks.errors import UsageError
 from tasks.evidence.canonical import canonical_json
 from tasks.evidence.key_table_entry import SUBJECT, commitment
+from tasks.evidence.officer_entry import Approval
 from tasks.evidence.privacy_entry import Basis
 from tasks.evidence.terms import instant
 from tasks.subjects import destroy_lines
+from tasks.subjects.backup import living_backups
 from tasks.subjects.requests import Request, add_request, forget_request, keep_plan, open_requests
 
 if TYPE_CHECKING:
@@ -94,6 +96,7 @@ def approve(
     identifiers: Sequence[str],
     approver: str,
     *,
+    approval: Approval | None = None,
     basis: Basis = "GDPR 17(3)(e)",
     directory: Path | None = None,
     progress: Progress = lambda _: None,
@@ -105,12 +108,14 @@ def approve(
         request_id: of an open request.
         identifiers: those of the request.
         approver: somebody other than who handed it in.
+        approval: the approver's signature, where officers are enrolled.
         basis: what a refusal rests on.
         directory: where papers are written; default: in the state directory.
         progress: is told what is being done.
 
     Raises:
-        UsageError: there is no such request, the identifiers are others, or one person alone decides.
+        UsageError: there is no such request, the identifiers are others, one person alone decides, or officers are
+            enrolled and none of them signed.
         KeyUnavailableError: the key table cannot be had.
     """
     found = _open_request(runtime, request_id)
@@ -124,11 +129,15 @@ def approve(
         )
     check_words(runtime, words, approver)
     with runtime.catalog() as catalog:
+        catalog.sync()
+        decided = order.approver if found.plan is None else Plan.decode(found.plan).approver
+        approvals.demand(runtime, catalog, _said(found, decided, approval))
         plan = _plan(runtime, catalog, found, order, words, basis, progress)
         progress("destroying keys" if not plan.holds else "sealing the refusal")
         _destroy(runtime, catalog, found, plan)
+        plan = _name_backups(runtime, found, plan)
         papers = statement(found, plan)
-        _seal(runtime, catalog, found, plan, papers)
+        _seal(runtime, catalog, found, plan, papers, approval)
         checkpoint = pipeline.publish(runtime, catalog)
         catalog.sync()
         entries = _sealed(catalog, request_id)
@@ -136,6 +145,13 @@ def approve(
     write_papers(runtime, target, papers, entries)
     forget_request(runtime.key_table.database, request_id)
     return Outcome(plan, entries, target, checkpoint)
+
+
+def ask(runtime: Runtime, made: Request) -> approvals.Ask:
+    """What an officer signs of a request: neither identifiers nor what was found stand in it."""
+    return approvals.ask(
+        runtime, type="erasure", request=made.id, requested_by=made.requested_by, reason=made.reason
+    )
 
 
 def _subject_ids(runtime: Runtime, words: Sequence[str]) -> tuple[str, ...]:
@@ -166,16 +182,27 @@ def _plan(
     Until the first key is gone, a hold that was placed since has it decided again.
     """
 
-    def decide(stale: bytes | None) -> bytes:
+    def decide(stale: Plan | None) -> Plan:
         plan = survey(runtime, catalog, found.subjects, words, order.approver, basis, progress)
-        return keep_plan(runtime.key_table.database, found.id, plan.encode(), stale)
+        return _keep(runtime, found, plan, stale)
 
-    kept = found.plan or decide(None)
-    plan = Plan.decode(kept)
+    plan = Plan.decode(found.plan) if found.plan is not None else decide(None)
     catalog.sync()
     if plan.holds or not holds_on(catalog, plan) or is_begun(runtime, found.subjects, plan):
         return plan
-    return Plan.decode(decide(kept))
+    return decide(plan)
+
+
+def _keep(runtime: Runtime, found: Request, plan: Plan, stale: Plan | None) -> Plan:
+    """Write a plan down in the place of another one; of two who do so, both follow the first one's."""
+    before = None if stale is None else stale.encode()
+    kept = keep_plan(runtime.key_table.database, found.id, plan.encode(), before)
+    if kept is None:
+        raise UsageError(
+            f"request {found.id} was carried out or refused by another approval meanwhile",
+            next_step="See the view `erasures` of the catalog for how it ended; that approval has the papers.",
+        )
+    return Plan.decode(kept)
 
 
 def _destroy(runtime: Runtime, catalog: Catalog, found: Request, plan: Plan) -> None:
@@ -191,20 +218,43 @@ def _destroy(runtime: Runtime, catalog: Catalog, found: Request, plan: Plan) -> 
     destroy_lines(runtime.key_table, plan.numbers)
 
 
-def _seal(runtime: Runtime, catalog: Catalog, found: Request, plan: Plan, papers: dict[str, Any]) -> None:
-    common = {
-        "approver": plan.approver,
-        "certificate": hashlib.sha256(canonical_json(papers)).hexdigest(),
+def _said(found: Request, approver: str, approval: Approval | None) -> dict[str, Any]:
+    """What all entries of a request say, and an officer signs."""
+    return {
+        "approval": approval,
+        "approver": approver,
         "reason": found.reason,
         "request": found.id,
         "requested_by": found.requested_by,
+        "type": "erasure",
     }
+
+
+def _name_backups(runtime: Runtime, found: Request, plan: Plan) -> Plan:
+    """Which backups can still hold what is gone: also one that was made since somebody looked for the person."""
+    if plan.holds or plan.destroyed:
+        return plan
+    living = [list(times) for times in living_backups(runtime.key_table, runtime.store.now())]
+    return _keep(runtime, found, replace(plan, backups=living, destroyed=True), plan)
+
+
+def _seal(
+    runtime: Runtime,
+    catalog: Catalog,
+    found: Request,
+    plan: Plan,
+    papers: dict[str, Any],
+    approval: Approval | None,
+) -> None:
+    digest = hashlib.sha256(canonical_json(papers)).hexdigest()
+    common = _said(found, plan.approver, approval) | {"certificate": digest}
     parts = [[]] if plan.holds else _parts(plan)
     for number, lines in enumerate(parts, 1):
 
         def body(_: int, number: int = number, lines: Sequence[_Line] = lines) -> dict[str, Any] | None:
             if len(_sealed(catalog, found.id)) >= number:
                 return None
+            approvals.demand(runtime, catalog, common)
             if plan.holds:
                 return common | {"action": "refuse", "basis": plan.basis, "holds": sorted(plan.holds)}
             keys = _claimable(catalog, found, plan) if number == 1 else []

@@ -15,14 +15,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypedDict, cast
 
 from flows.access import seal_access
-from flows.officer_settings import OfficerSettings
+from flows.approvals import roll
 from flows.wiring import Runtime
 from flows.wording import check_wording
 from tasks.errors import KeyUnavailableError, NotFoundError, UsageError, VerificationError
@@ -36,6 +36,7 @@ from tasks.evidence.access_entry import (
     signed_bytes,
 )
 from tasks.evidence.canonical import canonical_json
+from tasks.evidence.officers import Roll
 from tasks.evidence.schema import Digest, check
 from tasks.evidence.terms import instant, person
 from tasks.keyring.derived import subject_key_id
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
 RELEASE_FORMAT: Final = "indelible-release/1"
 MAX_DAYS: Final = 30
 MAX_FILE_BYTES: Final = 1 << 20
-Officers = Mapping[str, OfficerSettings]
 
 
 class _ReleaseFile(TypedDict):
@@ -156,25 +156,19 @@ def parse_signed(data: bytes) -> Signed:
         ) from None
 
 
-def sign(signed: Signed, officers: Officers, key: OfficerKey, now: datetime) -> Signed:
+def sign(signed: Signed, key: OfficerKey, now: datetime) -> Signed:
     """The request with one officer's signature more.
 
     Raises:
-        UsageError: the key is no officer's, the officer has signed or has asked, or the request has expired.
+        UsageError: the officer has signed or has asked, two have signed, or the request has expired.
     """
-    name = next((name for name, officer in officers.items() if officer.sign_key == key.sign_key), None)
-    if name is None:
-        raise UsageError(
-            "this key is not that of an officer in the settings",
-            next_step="See [officers] in indelible.toml.",
-        )
     _check_time(signed.request, now)
-    if any(officer["name"] == name for officer in signed.signatures):
-        raise UsageError(f"{name} has signed already", next_step="Let another officer sign.")
+    if any(officer["name"] == key.name for officer in signed.signatures):
+        raise UsageError(f"{key.name} has signed already", next_step="Let another officer sign.")
     if len(signed.signatures) >= OFFICERS:
         raise UsageError("two officers have signed already", next_step="Release it.")
     signature = key.signing.sign(signed_bytes(signed.request)).hex()
-    mine: OfficerSignature = {"key": key.sign_key, "name": name, "signature": signature}
+    mine: OfficerSignature = {"key": key.sign_key, "name": key.name, "signature": signature}
     _check_requester(signed.request, [mine])
     return Signed(signed.request, (*signed.signatures, mine))
 
@@ -183,23 +177,26 @@ def release(runtime: Runtime, signed: Signed) -> Release:
     """Seal the access, and then wrap the values for the two officers who signed.
 
     Raises:
-        UsageError: the request is another deployment's, has expired, or two different officers have not signed it.
+        UsageError: the request is another deployment's, has expired, or two different officers, enrolled now, have not
+            signed it.
         NotFoundError: the value behind a pseudonym is not kept.
         KeyUnavailableError: a key was destroyed: the person was erased, or the month ended.
         StoreRefusedError: the access could not be sealed under a checkpoint. Nothing is released then.
     """
-    request, officers = signed.request, runtime.settings.officers
+    request = signed.request
     if request["origin"] != runtime.settings.log.origin:
         raise UsageError(
             "the request was made for another deployment", next_step="Make it with this one's settings."
         )
     _check_time(request, runtime.store.now())
     check_wording(purpose=request["purpose"], case=request["case"])
-    _check_signatures(signed, officers)
     with runtime.catalog() as catalog:
+        catalog.sync()
+        officers = roll(runtime, catalog)
+        _check_signatures(signed, officers)
         found = [(identity, _key(runtime, catalog, identity)) for identity in _identities(catalog, request)]
         body = {"action": "reidentify", "officers": list(signed.signatures), "request": request}
-        entry = seal_access(runtime, catalog, body)
+        entry = seal_access(runtime, catalog, body, lambda: _check_signatures(signed, roll(runtime, catalog)))
     values = [
         {
             "column": identity.field,
@@ -213,7 +210,7 @@ def release(runtime: Runtime, signed: Signed) -> Release:
     names = sorted(officer["name"] for officer in signed.signatures)
     wrapped = json.dumps(values, ensure_ascii=False).encode()
     for name in reversed(names):
-        wrapped = wrap(wrapped, officers[name].open_key, bytes.fromhex(signed.digest))
+        wrapped = wrap(wrapped, officers.enrolled[name].open_key, bytes.fromhex(signed.digest))
     return Release(signed.digest, entry, tuple(names), wrapped)
 
 
@@ -278,14 +275,13 @@ def _check_requester(request: ReidentificationRequest, officers: Sequence[Office
         )
 
 
-def _check_signatures(signed: Signed, officers: Officers) -> None:
-    """Two different officers of the settings have signed exactly this request."""
+def _check_signatures(signed: Signed, officers: Roll) -> None:
+    """Two different officers who are enrolled have signed exactly this request."""
     for one in signed.signatures:
-        known = officers.get(one["name"])
-        if known is None or known.sign_key != one["key"]:
+        if not officers.knows(one["name"], one["key"]):
             raise UsageError(
-                "a signature is not that of an officer in the settings",
-                next_step="See [officers] in indelible.toml.",
+                "a signature is not that of an officer who is enrolled",
+                next_step="See `indelible officer list`.",
             )
         try:
             check_signature(signed.request, one)

@@ -26,7 +26,6 @@ from pydantic_settings import (
 )
 
 from flows.audit_settings import AuditSettings
-from flows.officer_settings import Officers
 from flows.run_settings import RunSettings
 from tasks.errors import UsageError, VerificationError
 from tasks.evidence.note import CosignatureVerifier
@@ -347,7 +346,6 @@ class Settings(BaseSettings):
     metrics: MetricsSettings = MetricsSettings()
     logs: LogOutputSettings = LogOutputSettings()
     traces: TraceSettings = TraceSettings()
-    officers: Officers = Field(default_factory=dict)
     audit: AuditSettings = AuditSettings()
 
     @classmethod

@@ -55,6 +55,10 @@ COMMANDS = {
         "subject:app",
         "Give a person what is stored of them, or forget the person; each act is sealed in the log.",
     ),
+    "officer": (
+        "officer:app",
+        "Officers, who turn pseudonyms back and approve erasures: enrolled and withdrawn in the log.",
+    ),
     "key": (
         "key:app",
         "The keys that sign logs, and those that pseudonymise and encrypt; each change is sealed in the log.",

@@ -8,9 +8,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from flows import erasure
+from flows import erasure, reidentify
+from flows.approvals import Ask, parse_ask
 from flows.cli.common import AsJson, Endpoint, Store, next_step, out, print_json, runtime_with, working
-from flows.cli.hold import Approver, RequestedBy
+from flows.cli.hold import RequestedBy
+from flows.cli.reidentify import write_file
 from flows.cli.subject_access import Names, NamesFile, lines_of
 from flows.subject_access import read_identifiers
 from tasks.evidence.privacy_entry import Basis
@@ -29,6 +31,9 @@ def request(
     names: Names = None,
     names_file: NamesFile = None,
     requested_by: RequestedBy = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The file that an officer is to sign; no personal data.")
+    ] = Path("erasure.json"),
     store: Store = None,
     endpoint: Endpoint = None,
     as_json: AsJson = False,
@@ -37,19 +42,28 @@ def request(
     runtime = runtime_with(store=store, endpoint=endpoint)
     words = read_identifiers(names or (), lines_of(names_file))
     made = erasure.request(runtime, words, requested_by or getpass.getuser(), reason)
+    write_file(output, erasure.ask(runtime, made).encode())
     if as_json:
-        print_json({"request": made.id, "identifiers": len(made.subjects)})
+        print_json({"request": made.id, "identifiers": len(made.subjects), "file": str(output)})
         return
     out.print(f"request {made.id}: one person, identifiers {len(made.subjects)}")
+    out.print(f"{output} is for an officer to sign: indelible officer sign {output} --key OFFICER.pem")
     next_step(
-        f"somebody else, with the same identifiers: indelible subject erase approve {made.id} --approver NAME"
+        f"somebody else, with the same identifiers: indelible subject erase approve {made.id} --approval {output}"
     )
 
 
 @app.command()
 def approve(
     request_id: Annotated[str, typer.Argument(metavar="REQUEST", help="As `erase request` printed it.")],
-    approver: Approver,
+    approval: Annotated[
+        Path | None,
+        typer.Option(help="The file of the request, as an enrolled officer signed it.", show_default=False),
+    ] = None,
+    approver: Annotated[
+        str | None,
+        typer.Option(help="Who approves it, while nobody is enrolled as an officer.", show_default=False),
+    ] = None,
     names: Names = None,
     names_file: NamesFile = None,
     basis: Annotated[
@@ -75,10 +89,13 @@ def approve(
     """
     runtime = runtime_with(store=store, endpoint=endpoint)
     words = read_identifiers(names or (), lines_of(names_file))
+    asked = Ask({}) if approval is None else parse_ask(reidentify.read_file(approval))
+    who, signature = asked.approved_by(approver)
     with working(as_json, "reading the log") as progress:
         done = erasure.approve(
-            runtime, request_id, words, approver, basis=_BASES[basis], directory=output, progress=progress
-        )
+            runtime, request_id, words, who,
+            approval=signature, basis=_BASES[basis], directory=output, progress=progress,
+        )  # fmt: skip
     plan = done.plan
     lines = sum(map(len, plan.numbers.values()))
     if as_json:
@@ -129,4 +146,4 @@ def list_(store: Store = None, endpoint: Endpoint = None, as_json: AsJson = Fals
     for item in found:
         state = "waits for approval" if item.plan is None else "begun: approve it again"
         out.print(f"{item.id}  {item.created_at}  {item.requested_by}: {item.reason} ({state})")
-    next_step("indelible subject erase approve REQUEST --approver NAME --ids FILE")
+    next_step("indelible subject erase approve REQUEST --approval FILE --ids FILE")

@@ -1,4 +1,4 @@
-"""`indelible subject reidentify enrol|request|sign|release|open`."""
+"""`indelible subject reidentify request|sign|release|open`."""
 
 from __future__ import annotations
 
@@ -26,28 +26,12 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 Output = Annotated[Path, typer.Option("--output", "-o", help="The file to write.")]
-Key = Annotated[Path, typer.Option(help="Your keys, as `reidentify enrol` wrote them.")]
+Key = Annotated[Path, typer.Option(help="Your keys, as `indelible officer keys` wrote them.")]
 PassphraseFile = Annotated[
     Path | None,
     typer.Option(help="A file with the passphrase of the keys, on its first line.", show_default=False),
 ]
 File = Annotated[Path, typer.Argument(help="The request, or the release.", show_default=False)]
-
-
-@app.command()
-def enrol(
-    name: Annotated[str, typer.Argument(help="The officer's name.")],
-    output: Output,
-    passphrase_file: PassphraseFile = None,
-) -> None:
-    """Make an officer's keys. The private ones stay in the file; the public ones go into the settings."""
-    key = officers.create(output, _passphrase(passphrase_file))
-    out.print(f"{output} holds the private keys of {name}; nobody else may have them.")
-    out.print("Public keys, for indelible.toml wherever requests are signed and released:")
-    out.print(
-        f'\n[officers.{name}]\nsign_key = "{key.sign_key}"\nopen_key = "{key.open_key}"\n', markup=False
-    )
-    next_step("indelible subject reidentify request --help")
 
 
 @app.command()
@@ -74,7 +58,7 @@ def request(
         expires=expires.replace(tzinfo=UTC),
         now=datetime.now(UTC),
     )
-    _write(output, signed.encode())
+    write_file(output, signed.encode())
     out.print(
         f"{output}: {len(signed.request['pseudonyms'])} pseudonyms of {source}, for two officers to sign"
     )
@@ -93,10 +77,8 @@ def sign(
     out.print(_described(signed))
     if not yes:
         typer.confirm("Do you agree that these pseudonyms are turned back?", abort=True)
-    signed = reidentify.sign(
-        signed, load_settings().officers, officers.read(key, _passphrase(passphrase_file)), datetime.now(UTC)
-    )
-    _write(file, signed.encode())
+    signed = reidentify.sign(signed, officers.read(key, passphrase(passphrase_file)), datetime.now(UTC))
+    write_file(file, signed.encode())
     out.print(f"signed by {' and '.join(one['name'] for one in signed.signatures)}")
     done = len(signed.signatures) == OFFICERS
     next_step(f"indelible subject reidentify {'release' if done else 'sign'} {file}")
@@ -115,7 +97,7 @@ def release(
     runtime = runtime_with(store=store, endpoint=endpoint)
     with working(as_json, "sealing the access"):
         released = reidentify.release(runtime, signed)
-    _write(output, released.encode())
+    write_file(output, released.encode())
     if as_json:
         print_json({"entry": released.entry, "file": str(output), "waiting": list(released.waiting)})
         return
@@ -136,10 +118,10 @@ def open_(
 ) -> None:
     """Open a release, as the officer whose turn it is: the first takes off a layer, the second sees the values."""
     opened = reidentify.open_release(
-        reidentify.parse_release(reidentify.read_file(file)), officers.read(key, _passphrase(passphrase_file))
+        reidentify.parse_release(reidentify.read_file(file)), officers.read(key, passphrase(passphrase_file))
     )
     if isinstance(opened, Release):
-        _write(output, opened.encode())
+        write_file(output, opened.encode())
         out.print(f"{output} is for {opened.waiting[0]}, and for nobody else")
         next_step(f"indelible subject reidentify open {output} --key OFFICER.pem")
     elif as_json:
@@ -147,7 +129,7 @@ def open_(
     else:
         table = Table("column", "pseudonym", "value", box=None, pad_edge=False)
         for row in opened:
-            table.add_row(row["column"], row["pseudonym"], _plain(row["value"]))
+            table.add_row(row["column"], row["pseudonym"], plain(row["value"]))
         out.print(table)
 
 
@@ -155,23 +137,29 @@ def _described(signed: Signed) -> Table:
     table = Table(show_header=False, box=None, pad_edge=False)
     request = signed.request
     for name in ("source", "purpose", "case", "requested_by", "requested_at", "expires_at", "origin"):
-        table.add_row(name.replace("_", " "), _plain(request[name]))
+        table.add_row(name.replace("_", " "), plain(request[name]))
     table.add_row("pseudonyms", "\n".join(request["pseudonyms"]))
     table.add_row("signed by", ", ".join(one["name"] for one in signed.signatures) or "nobody")
     return table
 
 
-def _plain(value: str) -> Text:
+def plain(value: str) -> Text:
     """A value as it is safe on a terminal: somebody wrote it into a log."""
     return Text("".join(char if char.isprintable() else "\ufffd" for char in value))
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
     with whole_file(path) as file:
         file.write(data)
 
 
-def _passphrase(file: Path | None) -> bytes | None:
+def passphrase(file: Path | None) -> bytes | None:
+    """The passphrase on the first line of a file.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
     if file is None:
         return None
     try:

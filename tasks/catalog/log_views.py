@@ -43,7 +43,8 @@ FROM entries WHERE type = 'audit';
 CREATE OR REPLACE VIEW erasures AS
 SELECT document->>'$.request' AS request, any_value(document->>'$.action') AS action,
     min(sealed_at) AS sealed_at, any_value(document->>'$.requested_by') AS requested_by,
-    any_value(document->>'$.approver') AS approver, any_value(document->>'$.reason') AS reason,
+    any_value(document->>'$.approver') AS approver,
+    any_value(document->>'$.approval.key') AS approval_key, any_value(document->>'$.reason') AS reason,
     coalesce(max(json_array_length(document->'$.keys')), 0) AS keys,
     coalesce(sum(list_sum([len(part) FOR part IN (document->'$.lines[*].lines')::BIGINT[][]])), 0)::BIGINT AS lines,
     any_value(document->>'$.basis') AS basis, any_value((document->'$.holds')::VARCHAR[]) AS holds,
@@ -63,6 +64,19 @@ WITH parts AS (
     SELECT unnest((document->'lines')::JSON[]) AS part
     FROM entries WHERE type = 'erasure' AND (document->>'action') = 'erase')
 SELECT part->>'drop' AS drop_sha256, unnest((part->'lines')::BIGINT[]) AS line FROM parts;
+
+-- Who may sign for re-identifications and erasures: since when, until when, and who approved of it. `signed` is false
+-- for those of whom only two names say so: the first ones.
+CREATE OR REPLACE VIEW officers AS
+WITH told AS (
+    SELECT document->>'$.name' AS name, document->>'$.action' AS action, document, sealed_at, shard, entry
+    FROM entries WHERE type = 'key' AND (document->>'$.action') IN ('enrol', 'withdraw'))
+SELECT name, document->>'$.sign_key' AS sign_key, document->>'$.open_key' AS open_key,
+    document->>'$.requested_by' AS requested_by, document->>'$.approver' AS approver,
+    document->>'$.approval.key' IS NOT NULL AS signed, document->>'$.reason' AS reason, sealed_at AS enrolled_at,
+    (SELECT min(w.sealed_at) FROM told w WHERE w.name = e.name AND w.action = 'withdraw'
+        AND (w.shard, w.entry) > (e.shard, e.entry)) AS withdrawn_at, shard, entry
+FROM told e WHERE action = 'enrol';
 
 -- Who was shown personal values, and why. `records`, rounded up, are of a subject export, the rest of a re-identification.
 CREATE OR REPLACE VIEW accesses AS

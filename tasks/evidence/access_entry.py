@@ -14,6 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from tasks.evidence.canonical import canonical_json, parse_canonical
+from tasks.evidence.officer_entry import Signature
 from tasks.evidence.schema import Count, Digest, Form, Instant, check
 from tasks.evidence.terms import Format, Source, Text, person
 
@@ -23,7 +24,6 @@ OFFICERS: Final = 2
 _DOMAIN: Final = b"indelible/1/reidentification\n"
 
 Pseudonym = Annotated[str, Form("a pseudonym", r"(s_|p_[0-9]{4}-(0[1-9]|1[0-2])_)[0-9a-f]{32}")]
-Signature = Annotated[str, Form("128 hex digits", r"[0-9a-f]{128}")]
 
 
 @final

@@ -23,6 +23,7 @@ from tasks.evidence.completeness_entry import GapEntry, HeartbeatEntry, check_ga
 from tasks.evidence.custody_entry import CustodyEntry, check_custody
 from tasks.evidence.disposition_entry import DiscardEntry
 from tasks.evidence.key_table_entry import KeyCommitEntry, KeyShredEntry, check_shred
+from tasks.evidence.officer_entry import EnrolEntry, WithdrawEntry, check_officer
 from tasks.evidence.privacy_entry import ErasureEntry, RefusalEntry, check_erasure, check_refusal
 from tasks.evidence.reasons import MALFORMED_ENTRY, failure
 from tasks.evidence.schema import Count, Digest, Form, Instant, check
@@ -170,6 +171,8 @@ Entry = (
     | KeyEntry
     | KeyCommitEntry
     | KeyShredEntry
+    | EnrolEntry
+    | WithdrawEntry
     | HoldEntry
     | ReleaseEntry
     | RetentionEntry
@@ -207,6 +210,8 @@ _FORMS: Final[Mapping[tuple[object, object], Any]] = {
     ("key", "revoke"): KeyEntry,
     ("key", "commit"): KeyCommitEntry,
     ("key", "shred"): KeyShredEntry,
+    ("key", "enrol"): EnrolEntry,
+    ("key", "withdraw"): WithdrawEntry,
     ("audit", "worm-probe"): AuditEntry,
     ("audit", "store-audit"): StoreAuditEntry,
     ("audit", "cloudtrail-custody"): CustodyEntry,
@@ -222,6 +227,8 @@ _FORMS: Final[Mapping[tuple[object, object], Any]] = {
 _MORE: Final[Mapping[Any, Callable[[Any], None]]] = {
     SealEntry: check_seal,
     KeyShredEntry: check_shred,
+    EnrolEntry: check_officer,
+    WithdrawEntry: check_officer,
     StoreAuditEntry: check_store_audit,
     CustodyEntry: check_custody,
     HeartbeatEntry: check_heartbeat,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypedDict, final
 
+from tasks.evidence.officer_entry import Approval
 from tasks.evidence.schema import AtLeast, Digest, Form, Instant
 from tasks.evidence.terms import Format, HoldId, Text
 
@@ -32,6 +33,7 @@ class ErasureEntry(TypedDict):
     """
 
     action: Literal["erase"]
+    approval: Approval | None
     approver: Text
     certificate: Digest
     format: Format
@@ -51,6 +53,7 @@ class RefusalEntry(TypedDict):
     """A request that was refused for the legal holds `holds`, which were in force."""
 
     action: Literal["refuse"]
+    approval: Approval | None
     approver: Text
     basis: Basis
     certificate: Digest

@@ -30,13 +30,15 @@ from tasks.keyring.private_files import read_private, write_new
 
 _SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 _BLOCK: Final = re.compile(rb"-----BEGIN [A-Z ]+-----.*?-----END [A-Z ]+-----\n?", re.DOTALL)
+_NAME: Final = re.compile(rb"officer: ([a-z0-9-]{1,40})\n")
 _DOMAIN: Final = b"indelible/1/release/"
 
 
 @dataclass(frozen=True, slots=True)
 class OfficerKey:
-    """An officer's private keys."""
+    """An officer's private keys, and the name under which they are enrolled."""
 
+    name: str
     signing: Ed25519PrivateKey
     opening: X25519PrivateKey
 
@@ -70,13 +72,16 @@ def wrap(data: bytes, open_key: str, context: bytes) -> bytes:
     return _SUITE.encrypt(data, X25519PublicKey.from_public_bytes(bytes.fromhex(open_key)), _DOMAIN + context)
 
 
-def create(path: Path, passphrase: bytes | None) -> OfficerKey:
-    """Make an officer's keys, and write them into a new private file.
+def create(path: Path, name: str, passphrase: bytes | None) -> OfficerKey:
+    """Make an officer's keys, and write them into a new private file, with the name in its first line (RFC 7468).
 
     Raises:
-        UsageError: the file is there, or cannot be written.
+        UsageError: the file is there, or cannot be written; or the name is no officer's.
     """
-    key = OfficerKey(Ed25519PrivateKey.generate(), X25519PrivateKey.generate())
+    header = f"officer: {name}\n".encode()
+    if _NAME.fullmatch(header) is None:
+        raise UsageError("an officer's name has 1 to 40 of a-z, 0-9 and -", next_step="Choose another name.")
+    key = OfficerKey(name, Ed25519PrivateKey.generate(), X25519PrivateKey.generate())
     encryption: KeySerializationEncryption = (
         BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
     )
@@ -87,7 +92,7 @@ def create(path: Path, passphrase: bytes | None) -> OfficerKey:
         for part in (key.signing, key.opening)
     ]
     try:
-        write_new(path, b"".join(blocks))
+        write_new(path, b"".join([header, *blocks]))
     except OSError as error:
         raise UsageError(
             f"{path} cannot be written: {error.strerror}", next_step="Give -o a directory that you may write."
@@ -101,14 +106,16 @@ def read(path: Path, passphrase: bytes | None) -> OfficerKey:
     Raises:
         KeyUnavailableError: it cannot be read, is no such file, or the passphrase is another one.
     """
+    data = read_private(path)
+    name = _NAME.match(data)
     try:
-        keys = [load_pem_private_key(block, passphrase) for block in _BLOCK.findall(read_private(path))]
+        keys = [load_pem_private_key(block, passphrase) for block in _BLOCK.findall(data)]
     except (ValueError, TypeError):
         keys = []
-    match keys:
-        case [Ed25519PrivateKey() as signing, X25519PrivateKey() as opening]:
-            return OfficerKey(signing, opening)
+    match keys, name:
+        case [Ed25519PrivateKey() as signing, X25519PrivateKey() as opening], re.Match():
+            return OfficerKey(name[1].decode(), signing, opening)
     raise KeyUnavailableError(
         f"{path} holds no officer's keys that open with this passphrase",
-        next_step="Give --key the file that `indelible subject reidentify enrol` wrote, and its --passphrase-file.",
+        next_step="Give --key the file that `indelible officer keys` wrote, and its --passphrase-file.",
     )

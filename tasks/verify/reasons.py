@@ -9,6 +9,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
+from tasks.evidence import officers
 from tasks.evidence import reasons as evidence
 
 FILE_ROOT: Final = evidence.FILE_ROOT_MISMATCH
@@ -57,6 +58,10 @@ ERASURE_UNFINISHED: Final = "erasure-unfinished"
 ERASURE_HOLD: Final = "erasure-hold-unknown"
 DISCARD: Final = "discard-unfounded"
 ACCESS_FOREIGN: Final = "access-foreign"
+OFFICER_ENROLMENT: Final = officers.ENROLMENT
+OFFICER_NOT_ENROLLED: Final = officers.NOT_ENROLLED
+APPROVAL_MISSING: Final = officers.APPROVAL_MISSING
+APPROVAL_SIGNATURE: Final = officers.APPROVAL_SIGNATURE
 OBJECT_MISSING: Final = "object-missing"
 OBJECT_UNREADABLE: Final = "object-unreadable"
 OBJECT_SIZE: Final = "object-size"
@@ -146,6 +151,10 @@ MEANINGS: Final = MappingProxyType(
         ERASURE_HOLD: "an entry refuses an erasure for a hold that is not in force",
         DISCARD: "an entry discards lines that the batch it names did not set aside",
         ACCESS_FOREIGN: "the officers of a re-identification signed a request for another log",
+        OFFICER_ENROLMENT: "an entry enrols an officer or a key a second time, or withdraws whom nothing enrols",
+        OFFICER_NOT_ENROLLED: "a re-identification or an approval is signed by a key that was not enrolled there",
+        APPROVAL_MISSING: "an entry that an enrolled officer must approve bears no officer's signature",
+        APPROVAL_SIGNATURE: "the signature of an approval is not over what its entry says",
         OBJECT_MISSING: "an object that an entry names is not there",
         OBJECT_UNREADABLE: "an object is there and its bytes cannot be had",
         OBJECT_SIZE: "an object has another size than its entry says",

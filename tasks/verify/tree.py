@@ -25,6 +25,7 @@ from tasks.verify.keys import Keys, check_recovery
 from tasks.verify.leaves import RowHasher, plain_leaves
 from tasks.verify.listing import sort_listing
 from tasks.verify.objects import named_paths
+from tasks.verify.officers import Officers
 from tasks.verify.readers import Reader
 from tasks.verify.report import Findings, Report, ShardSummary
 from tasks.verify.shard import Shard
@@ -140,7 +141,7 @@ class _Run:
         self._holds, self._custody = Holds(tree), CustodyResults(tree)
         self._key_table, self._completeness = KeyTableEntries(tree), Completeness(tree)
         self._erasures, self._dispositions = Erasures(tree), Dispositions(tree)
-        self._audits = AuditResults(tree)
+        self._audits, self._officers = AuditResults(tree), Officers(tree)
 
     def check_logs(self) -> None:
         """Check each log, the oldest first."""
@@ -220,21 +221,13 @@ class _Run:
             self.tree.progress(f"log {shard.year}", index, shard.size)
             if data is None:
                 chain.lose()
-                self._holds.lose()
-                self._key_table.lose()
-                self._erasures.lose()
-                self._dispositions.lose()
-                self._completeness.lose()
                 self._audits.lose()
+                self._lose()
                 continue
             self._findings.counted["entries"] += 1
             entry = chain.take(index, data)
             if entry is None:
-                self._holds.lose()
-                self._key_table.lose()
-                self._erasures.lose()
-                self._dispositions.lose()
-                self._completeness.lose()
+                self._lose()
             elif entry["type"] == "seal":
                 self._named.update(named_paths(entry))
                 self._batches.take(data, entry)
@@ -248,6 +241,7 @@ class _Run:
                 check_access(self._findings, origin, shard.year, index, entry)
                 self._key_table.take(shard.year, index, entry)
                 self._erasures.take(shard.year, index, entry)
+                self._officers.take(origin, shard.year, index, entry)
                 self._dispositions.take(shard.year, index, entry)
                 self._named.update(self._custody.take(entry))
                 self._named.update(self._audits.take(entry, self._shards))
@@ -265,6 +259,18 @@ class _Run:
                 self._named.update([named["path"]] if (named := listed(entry)) is not None else [])
         if chain.genesis is not None:
             self._check_previous(shard, chain.genesis["previous_shard"], given_up="revoked" in chain.genesis)
+
+    def _lose(self) -> None:
+        """Tell all who follow entries over the logs that one could not be read."""
+        for followed in (
+            self._holds,
+            self._key_table,
+            self._erasures,
+            self._officers,
+            self._dispositions,
+            self._completeness,
+        ):
+            followed.lose()
 
     def _check_previous(self, shard: Shard, note: str | None, *, given_up: bool) -> None:
         """Compare the log before this one with the final checkpoint that the genesis entry holds."""

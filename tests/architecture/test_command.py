@@ -30,6 +30,7 @@ GROUPS = {
         "rewrap",
         "rotate",
     },
+    "officer": {"enrol", "keys", "list", "request", "sign", "withdraw"},
     "metrics": {"print", "push", "serve"},
     "quarantine": {"discard", "list", "replay", "show"},
     "redaction": {"canary", "check"},

@@ -20,6 +20,7 @@ from tasks.evidence.tiles import make_bundle
 from tasks.leaves import parquet_leaves
 from tasks.verify import Finding, Verdict, reasons, verify
 from tests.support.erasures import KEY, commit, erase, shred
+from tests.support.officer_entries import approved, enrolment, reidentification
 from tests.support.sealed_tree import (
     DATA_SCHEMA,
     DAY,
@@ -685,6 +686,33 @@ def insider_gives_the_parts_of_an_erasure_two_certificates(tree: SealedTree, _: 
 @attack(reasons.ERASURE_UNFINISHED, Verdict.NOT_SEALED_YET)
 def insider_stops_in_the_middle_of_an_erasure(tree: SealedTree, _: list[Batch]) -> str:
     return sealed_after(tree, erase(part=1, parts=2, lines=(3,)))
+
+
+@attack(reasons.OFFICER_NOT_ENROLLED)
+def insider_turns_a_pseudonym_back_with_an_officer_of_their_own(tree: SealedTree, _: list[Batch]) -> str:
+    return sealed_after(tree, enrolment("anna"), reidentification("anna", "mallory"))
+
+
+@attack(reasons.APPROVAL_MISSING)
+def insider_enrols_an_officer_without_the_others(tree: SealedTree, _: list[Batch]) -> str:
+    return sealed_after(tree, enrolment("anna"), enrolment("mallory"))
+
+
+@attack(reasons.APPROVAL_MISSING)
+def insider_approves_an_erasure_in_an_officer_s_name(tree: SealedTree, _: list[Batch]) -> str:
+    return sealed_after(tree, enrolment("anna"), erase(approver="anna"))
+
+
+@attack(reasons.APPROVAL_SIGNATURE)
+def insider_uses_an_approval_for_another_request(tree: SealedTree, _: list[Batch]) -> str:
+    other = approved(erase(), "anna") | {"request": "2" * 32}
+    return sealed_after(tree, enrolment("anna"), other)
+
+
+@attack(reasons.OFFICER_ENROLMENT)
+def insider_gives_an_officer_s_key_to_another_name(tree: SealedTree, _: list[Batch]) -> str:
+    twin = approved(enrolment("mallory", keys="anna"), "anna")
+    return sealed_after(tree, enrolment("anna"), twin)
 
 
 def test_an_entry_bundle_of_another_spelling_is_refused() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from flows import evidence
 from flows.cli.app import app
 from tests.integration.test_identities import ALICE
 from tests.integration.test_subject_access import accesses, make
@@ -20,6 +21,12 @@ CLI = CliRunner()
 
 def call(*arguments: str, stdin: str | None = None) -> Result:
     return CLI.invoke(app, ["subject", *arguments], input=stdin)
+
+
+def officer(*arguments: str, stdin: str | None = None) -> str:
+    result = CLI.invoke(app, ["officer", *arguments], input=stdin)
+    assert result.exit_code == 0, result.output
+    return result.output
 
 
 def done(*arguments: str, stdin: str | None = None) -> str:
@@ -47,13 +54,30 @@ def test_the_steps_that_the_runbooks_name(tmp_path: Path, monkeypatch: pytest.Mo
     pseudonym = line["record"]["user_email"]
 
     Path("secret").write_text("correct horse\n")
-    settings = ""
+    assert "nobody is enrolled" in officer("list")
     for name in ("anna", "otto"):
-        shown = done("reidentify", "enrol", name, "-o", f"{name}.pem", "--passphrase-file", "secret")
-        settings += shown[shown.index("[officers.") : shown.index("next:")]
+        shown = officer("keys", name, "-o", f"{name}.pem", "--passphrase-file", "secret", "--json")
+        keys = {key: json.loads(shown)[key] for key in ("sign_key", "open_key")}
+        public = ("--sign-key", keys["sign_key"], "--open-key", keys["open_key"])
+        officer("request", name, *public, "--reason", "board 3", "--requested-by", "ida")
+        if name == "otto":
+            refused = CLI.invoke(app, ["officer", "enrol", "officer.json", "--approver", "carla"])
+            assert refused.exit_code != 0
+            assert "one of them must sign" in str(refused.exception)
+            signed = officer(
+                "sign", "officer.json", "--key", "anna.pem", "--passphrase-file", "secret", stdin="y\n"
+            )
+            assert keys["sign_key"] in signed.replace("\n", "")
+            officer("enrol", "officer.json")
+        else:
+            officer("enrol", "officer.json", "--approver", "carla")
         assert Path(f"{name}.pem").stat().st_mode & 0o777 == 0o600
         assert b"ENCRYPTED" in Path(f"{name}.pem").read_bytes()
-    Path("indelible.toml").write_text(settings)
+    listed = json.loads(officer("list", "--json"))
+    assert [(one["name"], one["approver"], one["signed"]) for one in listed] == [
+        ("anna", "carla", False),
+        ("otto", "anna", True),
+    ]
 
     asked = ("--source", "app", "--pseudonym", pseudonym, "--purpose", "fraud", "--case", "17")
     done("reidentify", "request", *asked, "--expires", soon(), "--requested-by", "ida")
@@ -73,6 +97,21 @@ def test_the_steps_that_the_runbooks_name(tmp_path: Path, monkeypatch: pytest.Mo
     )
     assert json.loads(last) == [{"column": "user_email", "pseudonym": pseudonym, "value": ALICE}]
     assert [entry["action"] for entry in accesses(runtime)] == ["subject-export", "reidentify"]
+
+    shown = done(
+        "erase", "request", "--reason", "letter 17", "--ids", "-", "--requested-by", "dennis", "--json",
+        stdin=f"{ALICE}\n",
+    )  # fmt: skip
+    made = json.loads(shown)["request"]
+    refused = call("erase", "approve", made, "--ids", "-", "--approver", "carla", stdin=f"{ALICE}\n")
+    assert refused.exit_code != 0
+    assert "one of them must sign" in str(refused.exception)
+    officer("sign", "erasure.json", "--key", "otto.pem", "--passphrase-file", "secret", "--yes")
+    text = done("erase", "approve", made, "--ids", "-", "--approval", "erasure.json", stdin=f"{ALICE}\n")
+    assert "erased: keys 1" in text
+    officer("withdraw", "otto", "--approver", "carla", "--reason", "left", "--requested-by", "ida")
+    assert json.loads(officer("list", "--json"))[1]["withdrawn_at"]
+    assert evidence.verify_store(runtime).ok
 
 
 def soon() -> str:

@@ -19,7 +19,7 @@ import yaml
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 
-from flows import erasure, evidence, key_backups, pipeline, quarantine
+from flows import erasure, erasure_survey, evidence, key_backups, pipeline, quarantine
 from flows.entries import append_entry, append_made
 from flows.holding import Order, Scope
 from flows.holds import place as place_hold
@@ -461,3 +461,52 @@ def test_what_only_says_that_somebody_was_erased_is_found(small: Place) -> None:
         f.reason for f in evidence.verify_store(small.runtime).findings if f.reason.startswith("erasure")
     ]
     assert found == ["erasure-key-not-destroyed", "erasure-hold-unknown"]
+
+
+def test_who_approves_second_is_told_that_it_is_done(small: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = erasure.request(small.runtime, [ALICE], "dennis", "letter 17")
+    looked = erasure_survey.survey
+
+    def overtaken(*args: Any) -> erasure_survey.Plan:
+        plan = looked(*args)
+        monkeypatch.setattr(erasure, "survey", looked)
+        erasure.approve(small.open(), made.id, [ALICE], "carla")
+        return plan
+
+    monkeypatch.setattr(erasure, "survey", overtaken)
+    with pytest.raises(UsageError, match="by another approval meanwhile") as second:
+        erasure.approve(small.runtime, made.id, [ALICE], "ellen")
+    assert "erasures" in second.value.next_step
+    assert small.query("SELECT action, approver FROM erasures") == [("erase", "carla")]
+
+
+def test_a_backup_that_is_made_after_somebody_looked_is_named(
+    small: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = erasure._destroy
+
+    def beside(*args: Any) -> None:
+        key_backups.back_up(small.runtime, tmp_path / "table.backup", 3)
+        real(*args)
+
+    monkeypatch.setattr(erasure, "_destroy", beside)
+    done = small.erase(ALICE)
+    [[_, expires]] = done.plan.backups
+    named = json.loads((done.directory / "certificate.json").read_bytes())["places"]["key_table_backups"]
+    assert [backup["expires_at"] for backup in named] == [expires]
+
+
+def test_lines_whose_keys_came_after_the_backup_are_counted_and_stand_in_nobodys_way(
+    small: Place, tmp_path: Path
+) -> None:
+    file = tmp_path / "table.backup"
+    key_backups.back_up(small.runtime, file)
+    small.deliver("b", LINE | {"email": BOB}, f'{{"mail":"{ALICE}"')
+    for lost in (small.base / "state" / "keys").glob("table.db*"):
+        lost.unlink()
+    small.runtime = small.open()
+    assert key_backups.restore(small.runtime, file).unreadable_drops == 1
+    done = small.erase(ALICE)
+    assert (done.plan.outcome, done.plan.searched, done.plan.unreadable) == ("erased", 3, 2)
+    assert len(done.plan.backups) == 1, "the lost table had noted it"
+    assert evidence.verify_store(small.runtime).ok

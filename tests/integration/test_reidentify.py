@@ -10,11 +10,12 @@ from typing import Any
 
 import polars as pl
 import pytest
-from pydantic import ValidationError
 
 from flows import evidence, reidentify
+from flows.access import seal_access
+from flows.holding import Order
+from flows.officers import withdraw
 from flows.reidentify import Release, Signed
-from flows.settings import Settings
 from tasks.errors import IndelibleError, KeyUnavailableError, NotFoundError, StoreRefusedError, UsageError
 from tasks.evidence import paths
 from tasks.evidence.access_entry import signed_bytes
@@ -23,19 +24,19 @@ from tasks.keyring.officers import OfficerKey
 from tasks.subjects.destruction import Cause, destroy_subject
 from tests.integration.test_identities import ALICE
 from tests.integration.test_subject_access import accesses, make
+from tests.support.officers import enrol
 
 
 class Office:
     """A deployment with records of Alice, and three officers."""
 
     def __init__(self, base: Path) -> None:
-        runtime, self.store = make(base, 0)
-        self.keys = {name: officers.create(base / f"{name}.pem", None) for name in ("anna", "otto", "uma")}
-        public = {name: {"sign_key": k.sign_key, "open_key": k.open_key} for name, k in self.keys.items()}
-        settings = type(runtime.settings).model_validate(
-            {**runtime.settings.model_dump(), "officers": public}
-        )
-        self.runtime = replace(runtime, settings=settings)
+        self.runtime, self.store = make(base, 0)
+        self.keys = {
+            name: officers.create(base / f"{name}.pem", name, None) for name in ("anna", "otto", "uma")
+        }
+        for name in self.keys:
+            enrol(self.runtime, self.keys, name)
         data = pl.concat(
             pl.read_parquet(self.store.read(info.path)).select("_line", "user_email", "client_ip")
             for info in self.store.list(paths.DATA_PREFIX)
@@ -57,9 +58,7 @@ class Office:
 
     def signed(self, request: Signed, *names: str) -> Signed:
         for name in names or ("anna", "otto"):
-            request = reidentify.sign(
-                request, self.runtime.settings.officers, self.keys[name], datetime.now(UTC)
-            )
+            request = reidentify.sign(request, self.keys[name], datetime.now(UTC))
         return request
 
     def refused(self, request: Signed, why: str, kind: type[IndelibleError] = UsageError) -> None:
@@ -75,6 +74,14 @@ class Office:
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Office:
     return Office(tmp_path_factory.mktemp("office"))
+
+
+def test_a_request_in_which_somebody_is_named_is_not_sealed(office: Office) -> None:
+    with pytest.raises(UsageError, match=r"the case holds .*\(email\)") as error:
+        office.request(case=f"about {ALICE}")
+    assert ALICE not in str(error.value)
+    written = Signed({**office.request().request, "purpose": f"to find {ALICE}"})
+    office.refused(office.signed(written), r"the purpose holds .*\(email\)")
 
 
 def opened(release: Release | list[dict[str, str]], key: OfficerKey) -> Any:
@@ -179,10 +186,10 @@ def test_only_the_pseudonyms_that_were_signed_are_turned_back(office: Office) ->
     office.refused(other, "not over this request")
 
 
-def test_keys_of_nobody_in_the_settings_count_for_nothing(office: Office, tmp_path: Path) -> None:
-    stranger = officers.create(tmp_path / "x.pem", b"secret")
-    with pytest.raises(UsageError, match="not that of an officer"):
-        reidentify.sign(office.request(), office.runtime.settings.officers, stranger, datetime.now(UTC))
+def test_keys_that_are_not_enrolled_count_for_nothing(office: Office, tmp_path: Path) -> None:
+    stranger = officers.create(tmp_path / "x.pem", "uma", b"secret")
+    half = office.signed(office.request(), "anna")
+    office.refused(reidentify.sign(half, stranger, datetime.now(UTC)), "not that of an officer")
     signed = office.signed(office.request())
     renamed = ({**signed.signatures[0], "name": "uma"}, signed.signatures[1])
     office.refused(replace(signed, signatures=renamed), "not that of an officer")  # type: ignore[arg-type]
@@ -191,16 +198,38 @@ def test_keys_of_nobody_in_the_settings_count_for_nothing(office: Office, tmp_pa
         officers.read(tmp_path / "x.pem", None)
 
 
-@pytest.mark.parametrize("shared", ["sign_key", "open_key"])
-def test_two_officers_never_share_a_key(shared: str) -> None:
-    section = {
-        name: {"sign_key": str(number) * 64, "open_key": str(number + 2) * 64}
-        for number, name in enumerate(("first", "second"))
-    }
-    assert len(Settings.model_validate({"officers": section}).officers) == 2
-    section["second"][shared] = section["first"][shared]
-    with pytest.raises(ValidationError, match=f"two officers have the same {shared}"):
-        Settings.model_validate({"officers": section})
+def test_who_was_withdrawn_before_the_release_signs_for_nothing(tmp_path: Path) -> None:
+    office = Office(tmp_path / "office")
+    request = office.signed(office.request(), "anna", "otto")
+    withdraw(office.runtime, Order("carla", "dennis", "otto left"), "otto")
+    office.refused(request, "not that of an officer who is enrolled")
+    assert reidentify.release(office.runtime, office.signed(office.request(), "anna", "uma")).waiting
+    assert evidence.verify_store(office.runtime).ok
+    with office.runtime.catalog() as catalog:
+        catalog.create_views(office.runtime.contracts())
+        seen = catalog.connection.execute(
+            "SELECT name, approver, signed, withdrawn_at IS NULL FROM officers ORDER BY entry"
+        ).fetchall()
+    assert seen == [
+        ("anna", "carla", False, True),
+        ("otto", "anna", True, False),
+        ("uma", "anna", True, True),
+    ]
+
+
+def test_who_is_withdrawn_at_the_last_moment_signs_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = Office(tmp_path / "office")
+    request = office.signed(office.request(), "anna", "otto")
+
+    def overtaken(*args: Any) -> str:
+        withdraw(office.runtime, Order("carla", "dennis", "otto left"), "otto")
+        return seal_access(*args)
+
+    monkeypatch.setattr(reidentify, "seal_access", overtaken)
+    monkeypatch.setattr(reidentify, "decrypt_identity", lambda *_: pytest.fail("a value was decrypted"))
+    office.refused(request, "not that of an officer who is enrolled")
 
 
 def test_a_request_has_its_time_and_its_deployment(office: Office) -> None:
@@ -210,7 +239,7 @@ def test_a_request_has_its_time_and_its_deployment(office: Office) -> None:
     with pytest.raises(UsageError, match="was in force"):
         office.signed(old)
     for name in ("anna", "otto"):
-        old = reidentify.sign(old, office.runtime.settings.officers, office.keys[name], past)
+        old = reidentify.sign(old, office.keys[name], past)
     office.refused(old, "was in force")
     for expires in (now - timedelta(seconds=1), now + timedelta(days=31)):
         with pytest.raises(UsageError, match="within 30 days"):

@@ -36,6 +36,7 @@ def erase(*keys: str, request: int = 1, lines: tuple[int, ...] = (), **changes: 
         **_COMMON,
         **WORDS,
         "action": "erase",
+        "approval": None,
         "certificate": "c" * 64,
         "keys": sorted(keys),
         "lines": [{"drop": DROP, "lines": list(lines)}] if lines else [],

@@ -14,6 +14,7 @@ from tasks.evidence.canonical import canonical_json
 from tasks.evidence.entry import parse_entry
 
 COMMON: dict[str, Any] = {
+    "approval": None,
     "approver": "carla",
     "certificate": "c" * 64,
     "format": "indelible/1",
