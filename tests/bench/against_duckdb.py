@@ -10,6 +10,7 @@ hash, no line accounted for. `bare` infers the schema, which is what DuckDB does
 from __future__ import annotations
 
 import argparse
+import functools
 import gzip
 import json
 import resource
@@ -57,6 +58,7 @@ _TREE = {
     "gateway": (("--gateway-mb", "--cloudtrail-mb", "--app-mb"), "gateway/nginx-json"),
     "app": (("--app-mb", "--cloudtrail-mb", "--gateway-mb"), "app/svc-ndjson"),
 }
+SOURCES = tuple(sorted(_PEERS))
 
 
 class Clock:
@@ -77,13 +79,17 @@ class Clock:
 
     def wrap(self, module: Any, name: str) -> None:
         """Measure every call of a function of `module`."""
-        function: Callable[..., Any] = getattr(module, name)
+        setattr(module, name, self.measured(name, getattr(module, name)))
 
-        def measured(*args: Any, **kwargs: Any) -> Any:
+    def measured(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, whose calls are measured."""
+
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
             with self.measure(name):
                 return function(*args, **kwargs)
 
-        setattr(module, name, measured)
+        return call
 
 
 def _now() -> tuple[float, float]:
@@ -91,7 +97,8 @@ def _now() -> tuple[float, float]:
     return time.perf_counter(), used.ru_utime + used.ru_stime
 
 
-def _generate(source: str, megabytes: float, directory: Path) -> Path:
+def generate(source: str, megabytes: float, directory: Path) -> Path:
+    """Drops of one source by the load generator; the folder that they lie in."""
     (wanted, *others), part = _TREE[source]
     share = {"cloudtrail": 1.0, "gateway": 5.0, "app": 4.0}[
         source
@@ -165,13 +172,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--mb", type=float, default=200, help="uncompressed megabytes to generate")
-    parser.add_argument("--source", choices=sorted(_PEERS), default="cloudtrail")
+    parser.add_argument("--source", choices=SOURCES, default="cloudtrail")
     parser.add_argument("--tree", type=Path, help="an existing directory of drops, instead of generating one")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="indelible-bench-") as directory:
         work = Path(directory)
-        tree = options.tree or _generate(options.source, options.mb, work / "tree")
+        tree = options.tree or generate(options.source, options.mb, work / "tree")
         result = run(options.source, tree.resolve(), work)
     if options.json:
         print(json.dumps(result, indent=2))

@@ -12,7 +12,6 @@ median counts, because machines are noisy. A ratio below 0.7 ends the command wi
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import statistics
 import subprocess
@@ -96,15 +95,6 @@ def unredacted(batch: ValidatedBatch, contract: Contract, _: object) -> Redacted
     )
 
 
-def _measured(clock: Clock, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        with clock.measure(name):
-            return function(*args, **kwargs)
-
-    return call
-
-
 @contextmanager
 def _watched(clock: Clock, run: str) -> Iterator[None]:
     """Stages, and parts of the redact stage, report their time; and `none` has no redact stage."""
@@ -113,7 +103,7 @@ def _watched(clock: Clock, run: str) -> Iterator[None]:
     parts += [(holders, "find_subjects")]
     parts += [(Scanner, "scan"), (Treatments, "_pseudonyms"), (Treatments, "_prefix_pseudonyms")]
     with mock.patch.object(pipeline, "redact", unredacted if run == "none" else redact):
-        swaps = [mock.patch.object(o, n, _measured(clock, n, getattr(o, n))) for o, n in parts]
+        swaps = [mock.patch.object(o, n, clock.measured(n, getattr(o, n))) for o, n in parts]
         for swap in swaps:
             swap.start()
         try:
