@@ -19,11 +19,12 @@ import yaml
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 
-from flows import erasure, erasure_survey, evidence, key_backups, pipeline, quarantine
+from flows import approvals, erasure, erasure_survey, evidence, key_backups, pipeline, quarantine
 from flows.entries import append_entry, append_made
 from flows.holding import Order, Scope
 from flows.holds import place as place_hold
 from flows.holds import release
+from flows.officers import withdraw
 from flows.shards import log_keys
 from flows.trust import own_policy, write_policy
 from flows.wiring import Runtime
@@ -31,13 +32,16 @@ from tasks.catalog.query import run_query
 from tasks.contracts.load import FILE_NAME, load_contract
 from tasks.errors import UsageError
 from tasks.evidence import merkle, paths
+from tasks.evidence.officer_entry import Approval
 from tasks.evidence.tlog_proof import parse_tlog_proof
+from tasks.keyring import officers as officer_keys
 from tasks.keyring.derived import encryption_key
 from tasks.redact.identities import _nonce, _place
 from tasks.redact.pseudonyms import _namer
 from tasks.storage.local import LocalStore
 from tests.support.auditor import auditor
 from tests.support.deployment import deployment
+from tests.support.officers import enrol
 
 if TYPE_CHECKING:
     from tasks.storage.protocol import ObjectStore
@@ -438,6 +442,56 @@ def test_a_request_needs_two_people_and_the_same_person_twice(small: Place) -> N
     stored = b"".join(file.read_bytes() for file in (small.base / "state" / "keys").glob("table.db*"))
     assert b"letter 17" in stored
     assert ALICE.encode() not in stored
+
+
+def test_once_officers_are_enrolled_one_of_them_signs(
+    small: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("anna", "otto", "uma")
+    keys = {name: officer_keys.create(tmp_path / name, name, None) for name in names}
+    interrupted = killed_once(small, monkeypatch, "_destroy")
+    for name in ("anna", "otto"):
+        enrol(small.runtime, keys, name)
+    made = erasure.request(small.runtime, [ALICE], "dennis", "letter 18")
+    asked = approvals.parse_ask(erasure.ask(small.runtime, made).encode())
+    assert ALICE.encode() not in asked.encode()
+
+    def refused(approver: str, signature: Approval | None, why: str) -> None:
+        with pytest.raises(UsageError, match=why):
+            erasure.approve(small.runtime, made.id, [ALICE], approver, approval=signature)
+        table = small.runtime.key_table
+        assert table.known_key(table.subject_ids([ALICE])[0])
+        assert small.query("SELECT count(*) FROM erasures") == [(0,)]
+
+    refused("carla", None, "one of them must sign")
+    refused("anna", None, "one of them must sign")
+    refused("uma", asked.sign(keys["uma"]).approval, "who is enrolled")
+    refused("anna", asked.sign(keys["otto"]).approval, "over something else")
+    other = erasure.request(small.runtime, [BOB], "dennis", "letter 19")
+    refused("anna", erasure.ask(small.runtime, other).sign(keys["anna"]).approval, "over something else")
+    with pytest.raises(UsageError, match="has signed already"):
+        asked.sign(keys["anna"]).sign(keys["otto"])
+    mine = replace(asked, statement={**asked.statement, "requested_by": "Anna"})
+    with pytest.raises(UsageError, match="cannot approve what they ask for"):
+        mine.sign(keys["anna"])
+    with pytest.raises(UsageError, match="one of them must sign"):
+        erasure.approve(small.runtime, interrupted, [ALICE], "carla")
+
+    signature = asked.sign(keys["otto"]).approval
+    with monkeypatch.context() as patch:
+        # Withdrawn after it was looked at, and before it is sealed.
+        patch.setattr(erasure, "_destroy", lambda *_: withdraw(small.runtime, ORDER, "otto"))
+        refused("otto", signature, "who is enrolled")
+    keys["otto"] = officer_keys.create(tmp_path / "new", "otto", None)
+    enrol(small.runtime, keys, "otto")
+    signature = asked.sign(keys["otto"]).approval
+    assert (
+        erasure.approve(small.runtime, made.id, [ALICE], "otto", approval=signature).plan.outcome == "erased"
+    )
+    told = small.query("SELECT approver, approval_key, keys FROM erasures")
+    assert told == [("otto", keys["otto"].sign_key, 1)]
+    report = evidence.verify_store(small.runtime)
+    assert report.ok, report.findings
 
 
 def test_what_only_says_that_somebody_was_erased_is_found(small: Place) -> None:

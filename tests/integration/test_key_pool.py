@@ -114,7 +114,7 @@ def test_drawing_takes_each_place_at_most_once_and_none_too_early() -> None:
     assert set(range(4_000)) < set(places)
 
 
-@pytest.mark.parametrize("persons", [DRUM, DRUM + 2, DRUM + 3, DRUM + 100, 2 * DRUM + 2, 4 * DRUM])
+@pytest.mark.parametrize("persons", [DRUM, DRUM + 2, DRUM + 19, DRUM + 100, 2 * DRUM + 12, 4 * DRUM])
 def test_whoever_knows_the_order_of_persons_cannot_tell_whose_key_was_destroyed(persons: int) -> None:
     """The newest person is erased at once. How likely is the best guess, from the commitment's pool, to be right?
 
@@ -129,4 +129,4 @@ def test_whoever_knows_the_order_of_persons_cannot_tell_whose_key_was_destroyed(
         chance = np.where(waited >= 0, (1 - 1 / DRUM) ** np.maximum(waited, 0) / DRUM, 0.0).sum(axis=1)
         if chance[-1] > 0:
             right += chance[-1] * chance.max() / chance.sum()
-    assert right < 4 / DRUM
+    assert right < 1 / 290
