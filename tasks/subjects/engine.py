@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -26,9 +28,10 @@ CHUNK: Final = 2_000  # rows of a statement
 SQLITE: Final = "sqlite"
 _POSTGRESQL: Final = "postgresql"
 _BUSY_MS: Final = 60_000
+_TRIES: Final = 100
+_PAUSE_S: Final = 0.05
 _PRAGMAS: Final = (
     f"busy_timeout={_BUSY_MS}",
-    "journal_mode=WAL",
     "synchronous=FULL",
     "secure_delete=ON",
     "foreign_keys=ON",
@@ -241,20 +244,35 @@ def _prepare_sqlite(engine: Engine, address: URL) -> None:
     @event.listens_for(engine, "do_connect")
     def private_file(*_: Any) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # SQLite gives its write-ahead log the mode of the database.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        # SQLite gives its write-ahead log the mode of the database. A file that is there is not touched: closing it
+        # would end the locks that other threads of this process hold on it (POSIX).
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _: Any) -> None:
         connection.isolation_level = None  # SQLAlchemy's own BEGIN, below, instead of the driver's
         for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
+        _write_ahead(connection)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         options = connection.get_execution_options()
         if options.get("isolation_level") != "AUTOCOMMIT":
             connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("write") else "BEGIN")
+
+
+def _write_ahead(connection: Any) -> None:
+    """Two who open a new file at once may both be changing its mode; SQLite does not wait for the other one then."""
+    for left in reversed(range(_TRIES)):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if not left:
+                raise
+            time.sleep(_PAUSE_S)
 
 
 @contextmanager
