@@ -66,7 +66,8 @@ def request(
         return
     out.print(f"{output}: {name}, for an officer to sign; the first ones nobody can sign for")
     next_step(
-        f"indelible officer sign {output} --key OFFICER.pem, or for the first: indelible officer enrol {output}"
+        f"indelible officer sign {output} --key OFFICER.pem, or for the first: "
+        f"indelible officer enrol {output} --approver NAME"
     )
 
 
