@@ -23,6 +23,7 @@ from flows.wiring import Runtime
 from flows.wording import check_wording
 from tasks.errors import UsageError
 from tasks.evidence.terms import person
+from tasks.keyring.officers import check_open_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,9 @@ def request(
     """
     check_wording(reason=reason)
     keys = {"name": name, "open_key": open_key, "sign_key": sign_key}
-    return ask(runtime, type="key", reason=reason, requested_by=requested_by, **keys)
+    asked = ask(runtime, type="key", reason=reason, requested_by=requested_by, **keys)
+    check_open_key(open_key)
+    return asked
 
 
 def enrol(runtime: Runtime, asked: Ask, approver: str | None = None) -> CheckpointReceipt:
@@ -72,8 +75,8 @@ def enrol(runtime: Runtime, asked: Ask, approver: str | None = None) -> Checkpoi
         approver: who approves, while nobody is enrolled who could sign.
 
     Raises:
-        UsageError: an officer's signature is lacking or is none, the name or a key is enrolled, or one person alone
-            decides.
+        UsageError: an officer's signature is lacking or is none, the name or a key is enrolled, nothing can be
+            wrapped for the key, or one person alone decides.
     """
     said = asked.statement
     if said["type"] != "key" or said["origin"] != runtime.settings.log.origin:
@@ -81,6 +84,7 @@ def enrol(runtime: Runtime, asked: Ask, approver: str | None = None) -> Checkpoi
             "the file asks for something else, or of another deployment",
             next_step="Make one with `indelible officer request`.",
         )
+    check_open_key(said["open_key"])
     name, approval = asked.approved_by(approver)
     _order(Order(name, said["requested_by"], said["reason"]), said["name"])
     kept = {key: value for key, value in said.items() if key not in {"format", "origin", "type"}}

@@ -72,6 +72,24 @@ def wrap(data: bytes, open_key: str, context: bytes) -> bytes:
     return _SUITE.encrypt(data, X25519PublicKey.from_public_bytes(bytes.fromhex(open_key)), _DOMAIN + context)
 
 
+def check_open_key(open_key: str) -> None:
+    """Refuse a public key for which nothing can be wrapped: a point of low order (RFC 7748, section 6.1).
+
+    Args:
+        open_key: 64 hex digits.
+
+    Raises:
+        UsageError: an exchange with it, by a key made for that, gives zero.
+    """
+    try:
+        X25519PrivateKey.generate().exchange(X25519PublicKey.from_public_bytes(bytes.fromhex(open_key)))
+    except ValueError:
+        raise UsageError(
+            "the open key is no X25519 public key for which a release could be wrapped",
+            next_step="Give the open key that `indelible officer keys` showed.",
+        ) from None
+
+
 def create(path: Path, name: str, passphrase: bytes | None) -> OfficerKey:
     """Make an officer's keys, and write them into a new private file, with the name in its first line (RFC 7468).
 

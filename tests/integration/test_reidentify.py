@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+import flows.officers
 from flows import evidence, reidentify
 from flows.access import seal_access
 from flows.holding import Order
@@ -196,6 +197,35 @@ def test_keys_that_are_not_enrolled_count_for_nothing(office: Office, tmp_path: 
     assert officers.read(tmp_path / "x.pem", b"secret").sign_key == stranger.sign_key
     with pytest.raises(KeyUnavailableError, match="passphrase"):
         officers.read(tmp_path / "x.pem", None)
+
+
+P = 2**255 - 19
+# All u of low order on Curve25519 and its twist, and those that are equal to one of them modulo P.
+LOW_ORDER = (
+    0,
+    1,
+    P - 1,
+    P,
+    P + 1,
+    325606250916557431795983626356110631294008115727848805560023387167927233504,
+    39382357235489614581723060781553021112529911719440698176882885853963445705823,
+)
+
+
+@pytest.mark.parametrize("point", LOW_ORDER, ids=range(len(LOW_ORDER)))
+def test_a_key_for_which_nothing_can_be_wrapped_is_not_enrolled(office: Office, point: int) -> None:
+    open_key = point.to_bytes(32, "little").hex()
+    asked = flows.officers.request(
+        office.runtime, "zoe", "ab" * 32, "cd" * 32, requested_by="ida", reason="board 3"
+    )
+    with pytest.raises(UsageError, match="no X25519 public key"):
+        flows.officers.request(
+            office.runtime, "zoe", "ab" * 32, open_key, requested_by="ida", reason="board 3"
+        )
+    by_hand = replace(asked, statement={**asked.statement, "open_key": open_key})
+    with pytest.raises(UsageError, match="no X25519 public key"):
+        flows.officers.enrol(office.runtime, by_hand.sign(office.keys["anna"]))
+    assert "zoe" not in {one.name for one in flows.officers.enrolments(office.runtime)}
 
 
 def test_who_was_withdrawn_before_the_release_signs_for_nothing(tmp_path: Path) -> None:
