@@ -80,20 +80,20 @@ class _Rows:
         return [str(record_id(self.sha256, number)) for number in self.numbers]
 
 
-def read_identifiers(given: Iterable[str], file: Iterable[str] = ()) -> list[str]:
+def read_identifiers(given: Iterable[str]) -> list[str]:
     """The distinct identifiers of one person, in the form under which persons are known.
 
     Args:
-        given: as they were given.
-        file: lines of a file.
+        given: as they were given, with whatever space is around them.
 
     Raises:
         UsageError: there is none, or more than 100, or one is too long.
     """
-    names = sorted({normal_text(text.strip()) for text in (*given, *file) if text.strip()})
+    names = sorted({normal_text(text.strip()) for text in given if text.strip()})
     if not names:
         raise UsageError(
-            "nobody is named", next_step="Give --id, or names of one person on lines of --ids FILE."
+            "nobody is named",
+            next_step="Give the names of one person, one a line of --ids FILE or of --ids -.",
         )
     if len(names) > MAX_IDENTIFIERS or sum(map(len, names)) > MAX_INPUT_BYTES:
         raise UsageError(

@@ -13,8 +13,7 @@ from flows.approvals import Ask, parse_ask
 from flows.cli.common import AsJson, Endpoint, Store, next_step, out, print_json, runtime_with, working
 from flows.cli.hold import RequestedBy
 from flows.cli.reidentify import write_file
-from flows.cli.subject_access import Names, NamesFile, lines_of
-from flows.subject_access import read_identifiers
+from flows.cli.subject_access import NamesFile, identifiers
 from tasks.evidence.privacy_entry import Basis
 from tasks.subjects.requests import open_requests
 
@@ -28,7 +27,6 @@ _BASES: dict[str, Basis] = {"legal-obligation": "GDPR 17(3)(b)", "legal-claims":
 @app.command()
 def request(
     reason: Annotated[str, typer.Option(help="Why, in one line. It is sealed for ever: no personal data.")],
-    names: Names = None,
     names_file: NamesFile = None,
     requested_by: RequestedBy = None,
     output: Annotated[
@@ -40,7 +38,7 @@ def request(
 ) -> None:
     """Write down that a person asked to be forgotten. Nothing is destroyed, and no identifier is stored."""
     runtime = runtime_with(store=store, endpoint=endpoint)
-    words = read_identifiers(names or (), lines_of(names_file))
+    words = identifiers(names_file)
     made = erasure.request(runtime, words, requested_by or getpass.getuser(), reason)
     write_file(output, erasure.ask(runtime, made).encode())
     if as_json:
@@ -64,7 +62,6 @@ def approve(
         str | None,
         typer.Option(help="Who approves it, while nobody is enrolled as an officer.", show_default=False),
     ] = None,
-    names: Names = None,
     names_file: NamesFile = None,
     basis: Annotated[
         Literal["legal-claims", "legal-obligation"],
@@ -88,7 +85,7 @@ def approve(
     Interrupted, give the same command again.
     """
     runtime = runtime_with(store=store, endpoint=endpoint)
-    words = read_identifiers(names or (), lines_of(names_file))
+    words = identifiers(names_file)
     asked = Ask({}) if approval is None else parse_ask(reidentify.read_file(approval))
     who, signature = asked.approved_by(approver)
     with working(as_json, "reading the log") as progress:

@@ -15,24 +15,19 @@ from flows.cli.hold import RequestedBy
 from tasks.errors import UsageError
 
 app = typer.Typer()
-Names = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--id",
-        help="A name of the person; visible in `ps` and the shell's history, so better give --ids. Repeatable.",
-        show_default=False,
-    ),
-]
 NamesFile = Annotated[
     Path | None,
-    typer.Option("--ids", help="A file of such names, one a line; - for standard input.", show_default=False),
+    typer.Option(
+        "--ids",
+        help="A file of the person's names, one a line; - for standard input. Without it they are asked for.",
+        show_default=False,
+    ),
 ]
 
 
 @app.command()
 def export(
     output: Annotated[Path, typer.Option("--output", "-o", help="The archive to write (.zip).")],
-    names: Names = None,
     names_file: NamesFile = None,
     skip_quarantine: Annotated[
         bool, typer.Option("--skip-quarantine", help="Do not look through the lines that were set aside.")
@@ -43,12 +38,12 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write an archive of what is sealed about one person: a page to read, tables, and a proof of each record."""
-    identifiers = subject_access.read_identifiers(names or (), lines_of(names_file))
+    names = identifiers(names_file)
     runtime = runtime_with(store=store, endpoint=endpoint)
     with working(as_json, "looking the person up") as say:
         done = subject_access.export_subject(
             runtime,
-            identifiers,
+            names,
             output,
             requested_by or getpass.getuser(),
             progress=say,
@@ -80,14 +75,30 @@ def export(
     next_step(f"open {output} and read index.html, then hand it over")
 
 
-def lines_of(file: Path | None) -> list[str]:
-    """Lines of a file, or of standard input, so that no name lands in the shell's history.
+def identifiers(file: Path | None) -> list[str]:
+    """The names of one person: from a file, from standard input, or typed where nobody sees them.
+
+    None is an argument of the command: `ps` and the shell's history would show it.
 
     Raises:
-        UsageError: it cannot be read.
+        UsageError: there is none, there are too many, or the file cannot be read.
     """
-    if file is None:
-        return []
+    return subject_access.read_identifiers(_typed() if file is None else _lines(file))
+
+
+def _typed() -> list[str]:
+    """Lines from the terminal, which it does not show; none where there is no terminal."""
+    names: list[str] = []
+    while sys.stdin.isatty() and len(names) < subject_access.MAX_IDENTIFIERS:
+        asked = "Another of their names (none: Enter)" if names else "A name of the person (not shown)"
+        name = typer.prompt(asked, default="", show_default=False, hide_input=True, err=True).strip()
+        if not name:
+            break
+        names.append(name)
+    return names
+
+
+def _lines(file: Path) -> list[str]:
     try:
         if str(file) == "-":
             return sys.stdin.read(subject_access.MAX_INPUT_BYTES).splitlines()

@@ -15,6 +15,7 @@ from flows import evidence
 from flows.cli.app import app
 from tests.integration.test_identities import ALICE
 from tests.integration.test_subject_access import accesses, make
+from tests.support.command import at_terminal
 
 CLI = CliRunner()
 
@@ -112,6 +113,30 @@ def test_the_steps_that_the_runbooks_name(tmp_path: Path, monkeypatch: pytest.Mo
     officer("withdraw", "otto", "--approver", "carla", "--reason", "left", "--requested-by", "ida")
     assert json.loads(officer("list", "--json"))[1]["withdrawn_at"]
     assert evidence.verify_store(runtime).ok
+
+
+def test_a_name_is_typed_unseen_and_is_no_argument(tmp_path: Path) -> None:
+    runtime, store = make(tmp_path / "a", 0)
+    environment = {
+        "INDELIBLE_STORE__URI": store.uri,
+        "INDELIBLE_STATE": str(tmp_path / "a" / "state"),
+        "INDELIBLE_CONTRACTS": str(tmp_path / "a" / "contracts"),
+        "INDELIBLE_LOG__ORIGIN": "audit.example/test",
+    }
+    code, shown = at_terminal(
+        "subject", "export", "-o", "me.zip", "--requested-by", "ida",
+        directory=tmp_path, environment=environment, typed=(ALICE, ""),
+    )  # fmt: skip
+    assert code == 0, shown
+    assert "not shown" in shown
+    assert "3 records" in shown
+    assert ALICE not in shown
+
+    refused = call("export", "--id", ALICE, "-o", "you.zip")
+    assert (refused.exit_code, Path("you.zip").exists()) == (2, False)
+    nobody = call("export", "-o", "you.zip")
+    assert "nobody is named" in str(nobody.exception)
+    assert [entry["action"] for entry in accesses(runtime)] == ["subject-export"]
 
 
 def soon() -> str:

@@ -203,7 +203,7 @@ def test_who_was_erased_or_never_known_gets_an_answer_with_no_record(tmp_path: P
 
 
 def test_names_are_those_of_one_person() -> None:
-    assert subject_access.read_identifiers([" Ada@Example.org "], ["", "ada@example.ORG", "ada"]) == [
+    assert subject_access.read_identifiers([" Ada@Example.org ", "", "ada@example.ORG", "ada"]) == [
         "ada",
         "ada@example.org",
     ]
