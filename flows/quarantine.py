@@ -106,7 +106,7 @@ def show(catalog: Catalog, entry: int, shard: int | None = None, limit: int = 50
     """
     rows = catalog.connection.execute(
         """
-        SELECT s.source, s.shard, s.entry, key, s.line, rules,
+        SELECT s.source, s.shard, s.entry, key, s.line, "offset", rules,
                CASE WHEN e.line IS NOT NULL THEN 'erased' WHEN x.entry IS NOT NULL THEN 'discarded'
                     ELSE 'encrypted' END
         FROM set_aside s JOIN drops d USING (shard, entry, key)
@@ -117,7 +117,7 @@ def show(catalog: Catalog, entry: int, shard: int | None = None, limit: int = 50
         """,
         [entry, shard, shard, limit],
     ).fetchall()
-    names = ("source", "shard", "entry", "key", "line", "rules", "state")
+    names = ("source", "shard", "entry", "key", "line", "offset", "rules", "state")
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 

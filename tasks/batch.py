@@ -18,7 +18,7 @@ Disposition = Literal["quarantined", "duplicate", "blank"]
 # Columns that Indelible adds to the contract's own. Contract field names never start with "_".
 DROP = "_drop"  # Int32: index of the drop in the batch's ledger
 LINE = "_line"  # Int64: 1-based line (NDJSON, text) or record (CloudTrail) number in the drop
-OFFSET = "_offset"  # Int64: byte offset in the decompressed drop; before sealing only
+OFFSET = "_offset"  # Int64: byte offset in the decompressed drop
 LENGTH = "_length"  # Int64: byte length in the decompressed drop; before sealing only
 TIME = "_time"  # Datetime(us, UTC): the event's time
 EXTRA = "_extra"  # String: JSON object of the fields that the contract does not name, or null
@@ -163,8 +163,8 @@ class RedactedBatch:
     Attributes:
         frame: accepted rows after treatment; columns of String, Boolean, Int64, List[String] and
             Datetime(us, UTC) only.
-        set_aside: DROP, LINE, `disposition`, `rules` and `raw` (String: base64 of the encrypted raw
-            bytes; null for `duplicate` and `blank`).
+        set_aside: DROP, LINE, OFFSET, `disposition`, `rules` and `raw` (String: base64 of the encrypted
+            raw bytes; null for `duplicate` and `blank`).
         keys: ids of the keys used, for example `pseudonym/2026-11`; `subject` for those of persons.
         report: counts by field, treatment and detector; no values.
         identities: String columns `pseudonym`, `field`, `kid` and `ciphertext`, one row for each field and

@@ -73,7 +73,7 @@ def show(
         return
     _print(
         items,
-        ("key", "line", "rules", "state"),
+        ("key", "line", "offset", "rules", "state"),
         f"entry {entry} has no quarantined lines",
     )
     if items:

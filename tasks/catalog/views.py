@@ -26,7 +26,8 @@ _EMPTY_EVENTS = (
 )
 _EMPTY_SET_ASIDE = (
     "SELECT NULL::VARCHAR AS source, NULL::INTEGER AS shard, NULL::BIGINT AS entry, NULL::VARCHAR AS key,"
-    " NULL::BIGINT AS line, NULL::VARCHAR AS disposition, NULL::VARCHAR[] AS rules WHERE false"
+    ' NULL::BIGINT AS line, NULL::BIGINT AS "offset", NULL::VARCHAR AS disposition,'
+    " NULL::VARCHAR[] AS rules WHERE false"
 )
 # Keys that sign (announce, retire, revoke: a vkey) and keys that protect (commit, shred: a name).
 _KEYS = (
@@ -126,8 +127,8 @@ def _events_of(contract: Contract) -> str:
 
 def _set_aside(files: list[str]) -> str:
     return (
-        "SELECT f.source, f.shard, f.entry, d.key, q._line AS line, q.disposition, q.rules"
-        f" FROM {_scan(files, hive=False)} q"
+        'SELECT f.source, f.shard, f.entry, d.key, q._line AS line, q._offset AS "offset",'
+        f" q.disposition, q.rules FROM {_scan(files, hive=False)} q"
         " JOIN files f ON f.sha256 = regexp_extract(q.filename, '([0-9a-f]{64})[.]parquet$', 1)"
         " AND f.role = 'quarantine'"
         " JOIN drops d ON d.shard = f.shard AND d.entry = f.entry AND d.index = q._drop"

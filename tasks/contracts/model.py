@@ -172,10 +172,10 @@ class Contract:
         """Sealed columns that can tell of whom a record is; evidence may be shown without them.
 
         What the contract calls personal or secret, or hides; and what stands for a whole raw line: its unnamed
-        fields and its fingerprint.
+        fields, its fingerprint, and its offset, which gives away how long the line before it was.
         """
         named = {field.name for field in self.fields if field.is_personal}
-        return tuple(sorted(named | {"_extra", "_fingerprint"}))
+        return tuple(sorted(named | {"_extra", "_fingerprint", "_offset"}))
 
     def field(self, name: str) -> Field:
         """The field called `name`.

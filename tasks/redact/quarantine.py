@@ -4,8 +4,9 @@ AES-256-GCM-SIV (RFC 8452), each line under a key of its own that needs two othe
 ends a month at once, and the line's key in the key table, which can be destroyed for one line when a person is to be
 forgotten. A key encrypts one line, so the nonce is fixed and a repeated run seals the same bytes; GCM-SIV stays safe
 should two readings of one drop differ in a line. The drop's digest and the line are authenticated: a ciphertext
-cannot be moved to another line. Lines are padded, and no offset or length of one is sealed: a line that was erased
-does not tell how long a name in it was.
+cannot be moved to another line. Lines are padded, which hides their lengths from whoever has the ciphertexts alone.
+Whoever has the whole quarantine and data files can bound the length of a line by the offsets around it, and with it
+that of a name in it; nothing else of an erased line is told but the rules that set it aside.
 Text form: `q_<epoch>.<base64>`; without base64 where the line's key was destroyed before it was sealed again.
 """
 

@@ -79,7 +79,7 @@ def redact(batch: ValidatedBatch, contract: Contract, keyring: Keyring) -> Redac
         except KeyDestroyedError as error:
             batch = _set_aside(batch, holders.in_month(error.name.rpartition("/")[2]), KEY_DESTROYED)
             continue
-        frame = batch.frame.drop(OFFSET, LENGTH).with_columns(treated)
+        frame = batch.frame.drop(LENGTH).with_columns(treated)
         leaks = search_again(frame, contract)
         if not leaks:
             break
@@ -90,7 +90,7 @@ def redact(batch: ValidatedBatch, contract: Contract, keyring: Keyring) -> Redac
         source=batch.source,
         drops=_ledger(batch),
         frame=frame,
-        set_aside=batch.set_aside.select(DROP, LINE, "disposition", "rules").with_columns(raw),
+        set_aside=batch.set_aside.select(DROP, LINE, OFFSET, "disposition", "rules").with_columns(raw),
         gate=batch.gate,
         violations=batch.violations,
         unknown_fields=_names(batch.unknown_fields, Scanner(persons)),

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 SALT_SEED = b"indelible.salt_seed"
 PERSONAL_SALT_SEED = b"indelible.personal_salt_seed"
-DATA_COLUMNS = ("_drop", "_line", "_time")
-QUARANTINE_COLUMNS = ("_drop", "_line", "disposition", "rules", "raw")
+DATA_COLUMNS = ("_drop", "_line", "_offset", "_time")
+QUARANTINE_COLUMNS = ("_drop", "_line", "_offset", "disposition", "rules", "raw")
 
 _SEED = re.compile(rb"[0-9a-f]{64}")
 _MORE_ROWS = 8_192

@@ -83,8 +83,8 @@ def unredacted(batch: ValidatedBatch, contract: Contract, _: object) -> Redacted
     return RedactedBatch(
         source=batch.source,
         drops=stage._ledger(batch),
-        frame=batch.frame.drop(OFFSET, LENGTH),
-        set_aside=batch.set_aside.select(DROP, LINE, "disposition", "rules", raw),
+        frame=batch.frame.drop(LENGTH),
+        set_aside=batch.set_aside.select(DROP, LINE, OFFSET, "disposition", "rules", raw),
         gate=batch.gate,
         violations=batch.violations,
         unknown_fields=batch.unknown_fields,

@@ -119,13 +119,14 @@ def _batch(
             "groups": pl.Series([["a", "b"]] * rows, dtype=pl.List(pl.String)),
             "_drop": pl.Series([0] * rows, dtype=pl.Int32),
             "_line": row + 1,
+            "_offset": row * 10,
             "_extra": pl.Series([None] * rows, dtype=pl.String),
         }
     ).with_columns(_time=pl.lit(start, pl.Datetime("us", "UTC")) + pl.duration(microseconds=pl.col("_line")))
     aside = pl.DataFrame(
-        [(0, rows + i + 1, "quarantined", [rule], "q_2026-11.AAAA") for i, rule in enumerate(rules)],
+        [(0, rows + i + 1, rows * 10 + i, "quarantined", [rule], "q_2026-11.AAAA") for i, rule in enumerate(rules)],
         schema={
-            "_drop": pl.Int32, "_line": pl.Int64,
+            "_drop": pl.Int32, "_line": pl.Int64, "_offset": pl.Int64,
             "disposition": pl.String, "rules": pl.List(pl.String), "raw": pl.String,
         },
         orient="row",

@@ -42,6 +42,7 @@ DATA_SCHEMA = pa.schema(
         ("tags", pa.list_(pa.string())),
         ("_drop", pa.int32()),
         ("_line", pa.int64()),
+        ("_offset", pa.int64()),
         ("_time", pa.timestamp("us", "UTC")),
         ("_extra", pa.string()),
     ]
@@ -50,13 +51,14 @@ QUARANTINE_SCHEMA = pa.schema(
     [
         ("_drop", pa.int32()),
         ("_line", pa.int64()),
+        ("_offset", pa.int64()),
         ("disposition", pa.string()),
         ("rules", pa.list_(pa.string())),
         ("raw", pa.string()),
     ]
 )
 
-PERSONAL = ("_extra", "actor")
+PERSONAL = ("_extra", "_offset", "actor")
 
 IDENTITIES_SCHEMA = pa.schema([(name, pa.string()) for name in ("pseudonym", "field", "kid", "ciphertext")])
 
@@ -129,7 +131,7 @@ def example_batch(source: str, number: int, drops: int = 2, lines: int = 9) -> B
     for drop in range(drops):
         first = len(data)
         for line in range(1, lines + 1):
-            where = {"_drop": drop, "_line": line}
+            where = {"_drop": drop, "_line": line, "_offset": 100 * (line - 1)}
             outcome = {3: "quarantined", 5: "duplicate", 7: "blank"}.get(line % 9)
             if outcome is None:
                 data.append(_record(source, number, drop, line) | where)

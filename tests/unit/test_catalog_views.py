@@ -79,7 +79,9 @@ def test_a_source_with_nothing_but_quarantine_shows_what_is_set_aside(lake: Lake
     (lake.base / "landing" / "broken").write_text("no record\n")
     lake.deliver()
     assert lake.query("SELECT count(*) FROM access_events") == [(0,)]
-    assert lake.query("SELECT key, line, disposition FROM set_aside") == [("broken", 1, "quarantined")]
+    assert lake.query('SELECT key, line, "offset", disposition FROM set_aside') == [
+        ("broken", 1, 0, "quarantined")
+    ]
 
 
 def test_access_events_show_what_the_contract_maps(filled: Lake) -> None:

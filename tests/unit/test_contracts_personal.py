@@ -30,7 +30,7 @@ def test_what_a_contract_classifies_or_hides_is_personal(source: str) -> None:
 @pytest.mark.parametrize("source", SOURCES)
 def test_what_stands_for_the_whole_raw_line_is_personal(source: str) -> None:
     personal = load_contract(source).personal_columns
-    assert {"_extra", "_fingerprint"} <= set(personal)
+    assert {"_extra", "_fingerprint", "_offset"} <= set(personal)
     assert {"_drop", "_line", "_time"}.isdisjoint(personal)
 
 

@@ -112,7 +112,7 @@ def test_the_public_columns_are_there_and_the_personal_ones_are_not(bundle: Path
     for data in public_files(bundle).values():
         frame = pl.read_parquet(io.BytesIO(data))
         assert {"_time", "_line", "_drop", "ok", "_p"} <= set(frame.columns)
-        assert {"user", "_extra", "_fingerprint"}.isdisjoint(frame.columns)
+        assert {"user", "_extra", "_offset", "_fingerprint"}.isdisjoint(frame.columns)
         assert frame["_p"].n_unique() == frame.height
 
 

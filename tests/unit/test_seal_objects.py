@@ -30,7 +30,7 @@ CONTRACT = contracts.build(contracts.document())
 KEY = b"k" * 32
 LATER = datetime(2040, 1, 1, tzinfo=UTC)
 ASIDE: dict[str, Any] = {
-    "_drop": pl.Int32, "_line": pl.Int64,
+    "_drop": pl.Int32, "_line": pl.Int64, "_offset": pl.Int64,
     "disposition": pl.String, "rules": pl.List(pl.String), "raw": pl.String,
 }  # fmt: skip
 
@@ -50,7 +50,7 @@ def batch(days: Sequence[Sequence[int]], *, aside: int = 0, name: str = "drop") 
         },
         schema_overrides={"id": pl.String},
     )
-    others = [(0, 1000 + i, "quarantined", ["json.syntax"], "q_2026-11.AAAA") for i in range(aside)]
+    others = [(0, 1000 + i, 0, "quarantined", ["json.syntax"], "q_2026-11.AAAA") for i in range(aside)]
     drops = tuple(
         LedgerDrop(
             drop=Drop("small", f"{name}-{d}", 10, "etag", None, 0),

@@ -117,13 +117,13 @@ def _batch(number: int, rows: int) -> Batch:
     data = [
         {
             "actor": actor, "status": status, "read_only": read_only, "tags": tags,
-            "_drop": 0, "_line": line, "_time": DAY_US + line, "_extra": None,
+            "_drop": 0, "_line": line, "_offset": 100 * line, "_time": DAY_US + line, "_extra": None,
         }
         for line, (actor, status, read_only, tags) in enumerate(_VALUES[:rows], 1)
     ]  # fmt: skip
     aside = [
         {
-            "_drop": 0, "_line": rows + 1,
+            "_drop": 0, "_line": rows + 1, "_offset": 100 * rows,
             "disposition": "quarantined", "rules": ["json.syntax"], "raw": "AAAA",
         }
     ]  # fmt: skip
