@@ -78,7 +78,8 @@ SELECT name, document->>'$.sign_key' AS sign_key, document->>'$.open_key' AS ope
         AND (w.shard, w.entry) > (e.shard, e.entry)) AS withdrawn_at, shard, entry
 FROM told e WHERE action = 'enrol';
 
--- Who was shown personal values, and why. `records`, rounded up, are of a subject export, the rest of a re-identification.
+-- Who was shown personal values, and why. `records`, rounded up, are of a subject export, the rest of a
+-- re-identification.
 CREATE OR REPLACE VIEW accesses AS
 SELECT document->>'$.action' AS action, coalesce(document->>'$.request.purpose', document->>'$.purpose') AS purpose,
     document->>'$.request.case' AS "case",

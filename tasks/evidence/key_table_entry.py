@@ -7,7 +7,8 @@ one than was used, each key's commitment is published before the first record th
 
 `name` is `<purpose>/<YYYY-MM>` for a month's key and `subject` for a person's. Commitments of keys that are new at
 the same time are published as one RFC 6962 root over them, sorted by their bytes. Keys of persons are made ahead and
-drawn at random, so an entry tells neither who nor in which order. A commitment tells nothing about its key, and of a destroyed key nothing else is left.
+drawn at random, so an entry tells neither who nor in which order. A commitment tells nothing about its key,
+and of a destroyed key nothing else is left.
 """
 
 from __future__ import annotations
