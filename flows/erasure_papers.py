@@ -36,8 +36,8 @@ _LIMITS: Final = (
     "Quarantined lines were searched as text, below JSON escapes, percent-encoding and gzip. What is encoded "
     "otherwise, for example by base64, was not seen.",
     "Who can write down a whole drop again, byte by byte, can test that guess for ever against its SHA-256 in the "
-    "ledger, with no key at all. The fewer lines a drop has, and the less of a record is hidden, the easier it is to "
-    "guess.",
+    "ledger, with no key at all. Drops about this person alone (`drops_alone`) are the easiest to guess: nothing of "
+    "anybody else must be known for it.",
     "Raw drops in a landing place, and what was exported before, are not in this store: their owners erase them.",
 )
 
@@ -52,6 +52,7 @@ def statement(request: Request, plan: Plan) -> dict[str, Any]:
             "searched": plan.searched,
             "unreadable_before": plan.unreadable,
         },
+        "drops_alone": plan.alone,
         "identities": plan.identities,
         "replays": [file["path"] for file in replayed],
         "catalog": "holds no copy: its views read the sealed files",
@@ -152,6 +153,7 @@ def _places(places: Mapping[str, Any], refused: bool) -> Iterator[str]:
         files[file["source"]] += 1
     found = [(f"Rows of {source}", f"{count:,} in {files[source]:,} files") for source, count in rows.items()]
     mentioned = sum(len(item["lines"]) for item in lines["found"])
+    alone = sum(item["drops"] for item in places["drops_alone"])
     sealed = sum(item["ciphertexts"] for item in places["identities"])
     yield "## Where the person was found" if not refused else "## Where the person is"
     yield ""
@@ -160,6 +162,7 @@ def _places(places: Mapping[str, Any], refused: bool) -> Iterator[str]:
         [
             *(found or [("Rows", "none")]),
             ("Of these, by replays", f"{len(places['replays']):,} files"),
+            ("Drops about this person alone", f"{alone:,} in {len(places['drops_alone']):,} entries"),
             ("Quarantined lines", f"{mentioned:,} of {lines['searched']:,} that were read"),
             ("Quarantined lines nobody can read", f"{lines['unreadable_before']:,}, erased or ended before"),
             ("Identities (ciphertexts)", f"{sealed:,} in {len(places['identities']):,} files"),

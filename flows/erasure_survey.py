@@ -15,6 +15,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from flows import holding
+from flows.erasure_drops import drops_alone
 from flows.wiring import Runtime
 from tasks.errors import KeyDestroyedError
 from tasks.evidence.key_table_entry import SUBJECT, commitment
@@ -43,6 +44,7 @@ class Plan:
         files: data files with rows of the person: `source`, `path`, `rows`, `entry`, `replay`.
         identities: files with ciphertexts under the person's keys: `source`, `path`, `ciphertexts`.
         lines: quarantined lines that mention the person: `source`, `entry`, `drop`, `lines`.
+        alone: drops that are about the person alone: `source`, `entry`, `drops` (how many).
         searched: quarantined lines that were read.
         unreadable: quarantined lines that nobody can read, since their keys were destroyed before.
         backups: living backups of the key table: when each was written and when it expires; as they were found
@@ -60,6 +62,7 @@ class Plan:
     files: list[dict[str, Any]] = field(default_factory=list)
     identities: list[dict[str, Any]] = field(default_factory=list)
     lines: list[dict[str, Any]] = field(default_factory=list)
+    alone: list[dict[str, Any]] = field(default_factory=list)
     searched: int = 0
     unreadable: int = 0
     backups: list[list[str]] = field(default_factory=list)
@@ -127,6 +130,7 @@ def survey(
         files=files,
         identities=_identities(catalog, files, [subject_key_id(key) for key in keys]),
         lines=lines,
+        alone=drops_alone(runtime, catalog, subjects, lines),
         searched=searched,
         unreadable=unreadable,
         backups=[list(times) for times in living_backups(table, now)],

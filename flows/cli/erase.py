@@ -95,6 +95,7 @@ def approve(
         )  # fmt: skip
     plan = done.plan
     lines = sum(map(len, plan.numbers.values()))
+    alone = sum(item["drops"] for item in plan.alone)
     if as_json:
         print_json(
             {
@@ -103,6 +104,7 @@ def approve(
                 "files": len(plan.files),
                 "rows": sum(file["rows"] for file in plan.files),
                 "quarantined_lines": lines,
+                "drops_alone": alone,
                 "holds": plan.holds,
                 "entries": [f"{year}-{index}" for year, index in done.entries],
                 "directory": str(done.directory),
@@ -116,6 +118,10 @@ def approve(
         rows = sum(file["rows"] for file in plan.files)
         out.print(f"{plan.outcome}: keys {len(plan.keys)}, rows {rows:,} (files {len(plan.files):,})")
         out.print(f"quarantined lines: {lines:,} erased of {plan.searched:,} that were read")
+    if alone:
+        out.print(
+            f"drops about this person alone: {alone:,}; who guesses one whole can test it, see the papers"
+        )
     out.print(
         f"sealed as {', '.join(f'{year}-{index}' for year, index in done.entries)}; papers in {done.directory}"
     )

@@ -33,6 +33,23 @@ def named_tables(store: ObjectStore, entry: Mapping[str, Any]) -> dict[str, pl.D
     }
 
 
+def rows_of_drops(store: ObjectStore, entry: Mapping[str, Any]) -> pl.DataFrame:
+    """Where the accepted rows of each drop of a seal entry lie.
+
+    Returns:
+        A row for each run of a drop's rows: `drop` (its index), `file` (index into the entry's `files`), `first`,
+        `count`.
+
+    Raises:
+        VerificationError: `object-hash`: the ledger is not what the entry names.
+    """
+    lines = [json.loads(line) for line in _read(store, entry["ledger"]).splitlines()]
+    runs = [(line["index"], *run) for line in lines for run in line["rows"]]
+    return pl.DataFrame(
+        runs, schema=dict.fromkeys(("drop", "file", "first", "count"), pl.Int64), orient="row"
+    )
+
+
 def _read(store: ObjectStore, facts: Mapping[str, Any]) -> bytes:
     data = store.read(facts["path"], facts["version_id"] or None)
     if hashlib.sha256(data).hexdigest() != facts["sha256"]:
