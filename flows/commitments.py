@@ -92,6 +92,18 @@ def shredded(catalog: Catalog) -> frozenset[str]:
     return frozenset(commitment for (commitment,) in rows)
 
 
+def claimable_keys(catalog: Catalog, requested_by: str, approver: str, reason: str) -> frozenset[str]:
+    """Commitments, in hex, of keys that were destroyed by these and for this, and that no erasure has claimed."""
+    rows = catalog.connection.execute(
+        "SELECT document->>'commitment' FROM entries WHERE type = 'key' AND (document->>'action') = 'shred'"
+        " AND (document->>'requested_by', document->>'approver', document->>'reason') = (?, ?, ?)"
+        " EXCEPT SELECT unnest((document->'keys')::VARCHAR[]) FROM entries"
+        " WHERE type = 'erasure' AND (document->>'action') = 'erase'",
+        [requested_by, approver, reason],
+    ).fetchall()
+    return frozenset(commitment for (commitment,) in rows)
+
+
 def erased_lines(catalog: Catalog) -> dict[str, set[int]]:
     """Lines whose keys the log says were destroyed, by the SHA-256 of their drop."""
     rows = catalog.connection.execute(

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows import approvals, pipeline
-from flows.commitments import erased_lines, seal_destructions
+from flows.commitments import claimable_keys, erased_lines, seal_destructions
 from flows.entries import append_made
 from flows.erasure_papers import statement, write_papers
 from flows.erasure_survey import Plan, holds_on, is_begun, survey
@@ -272,14 +272,9 @@ def _parts(plan: Plan) -> list[Sequence[_Line]]:
 
 def _claimable(catalog: Catalog, found: Request, plan: Plan) -> list[str]:
     """Keys of the plan that were destroyed for this request. Another one of the same person may have been faster."""
-    rows = catalog.connection.execute(
-        "SELECT document->>'commitment' FROM entries WHERE type = 'key' AND (document->>'action') = 'shred'"
-        " AND (document->>'approver', document->>'requested_by', document->>'reason') = (?, ?, ?)"
-        " EXCEPT SELECT unnest((document->'keys')::VARCHAR[]) FROM entries"
-        " WHERE type = 'erasure' AND (document->>'action') = 'erase'",
-        [plan.approver, found.requested_by, found.reason],
-    ).fetchall()
-    return sorted({key for (key,) in rows}.intersection(plan.keys))
+    return sorted(
+        claimable_keys(catalog, found.requested_by, plan.approver, found.reason).intersection(plan.keys)
+    )
 
 
 def _unclaimed(catalog: Catalog, lines: Sequence[_Line]) -> list[dict[str, Any]]:

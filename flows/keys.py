@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows import pipeline, trust
 from flows.entries import append_entry
+from flows.given_up import mark_unsealed, seal_erasures
 from flows.holding import Order
 from flows.receipts import CheckpointReceipt
 from flows.shards import current_shard, key_limits, log_keys, log_until
@@ -34,7 +35,6 @@ from tasks.evidence.terms import instant
 from tasks.evidence.tiles import TileReader
 from tasks.log import reader, writer
 from tasks.storage.protocol import ObjectStore
-from tasks.subjects.commitments import mark_all_unsealed
 
 if TYPE_CHECKING:
     from tasks.catalog.catalog import Catalog
@@ -73,12 +73,14 @@ class Recovered:
         vkey: its key.
         policy: file with the policy that limits the compromised keys.
         checkpoint: what was published last.
+        erasures_left: erasure entries of beyond the good checkpoint that could not be sealed again.
     """
 
     shard: int
     vkey: str
     policy: Path
     checkpoint: CheckpointReceipt
+    erasures_left: int
 
 
 def list_keys(runtime: Runtime) -> list[LogKey]:
@@ -147,7 +149,8 @@ def revoke(runtime: Runtime, order: Order, name: str) -> tuple[LogKey, Checkpoin
 def compromise(runtime: Runtime, order: Order, last_good: int) -> Recovered:
     """Give the current log up at a checkpoint, and open the log that takes its place.
 
-    What was sealed beyond the checkpoint counts as not sealed: the next delivery seals it again.
+    What was sealed beyond the checkpoint counts as not sealed: the next delivery seals it again. Erasures are sealed
+    again here, or a backup would bring their keys back.
 
     Args:
         runtime: the deployment. Its keyring makes the new key.
@@ -178,6 +181,7 @@ def compromise(runtime: Runtime, order: Order, last_good: int) -> Recovered:
     limits = {**key_limits(runtime), **dict.fromkeys(old, last_good)}
     vkeys, witness = [*(key.vkey for key in trusted), signer.vkey], runtime.settings.witness
     policy = policy_text(vkeys, witness.parties, witness.quorum, {key.vkey: n for key, n in limits.items()})
+    mark_unsealed(runtime, lost, last_good)  # before, so that no crash loses it
     try:
         writer.recover_shard(store, lost, recovery, policy, log_until(runtime))
     except AlreadyExistsError as error:
@@ -185,10 +189,11 @@ def compromise(runtime: Runtime, order: Order, last_good: int) -> Recovered:
             f"log/{lost + 1} has begun already",
             next_step="See `indelible key list`: somebody else was faster.",
         ) from error
-    mark_all_unsealed(runtime.key_table.database)
+    mark_unsealed(runtime, lost, last_good)  # whoever sealed meanwhile has noted that it is in the lost log
     with runtime.catalog() as catalog:
+        left = seal_erasures(runtime, catalog, lost, last_good)
         checkpoint = pipeline.publish(runtime, catalog)
-    return Recovered(lost + 1, signer.vkey, trust.write_policy(runtime, vkeys), checkpoint)
+    return Recovered(lost + 1, signer.vkey, trust.write_policy(runtime, vkeys), checkpoint, left)
 
 
 @contextmanager

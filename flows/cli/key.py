@@ -99,6 +99,10 @@ def compromise(
         return
     out.print(f"log {recovered.shard - 1} ends at {last_good} entries; what came after counts as not sealed")
     out.print(f"log {recovered.shard} goes on under {recovered.vkey}")
+    if recovered.erasures_left:
+        out.print(
+            f"{recovered.erasures_left} erasure entries could not be sealed again: see the runbook, step 8"
+        )
     out.print(f"{recovered.policy} trusts the old keys up to that size: give it to every verifier")
     next_step("indelible deliver --source SOURCE")
 

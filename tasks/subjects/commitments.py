@@ -7,16 +7,16 @@ that each key's destruction can be tied to what was published; no row says to wh
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, union_all, update
 
 from tasks.evidence import merkle
 from tasks.evidence.key_table_entry import SUBJECT
-from tasks.subjects.engine import Database
-from tasks.subjects.schema import BATCHES, MONTHS, UNSEALED
+from tasks.subjects.engine import Database, insert_new
+from tasks.subjects.schema import BATCHES, MONTHS, SUBJECTS, UNSEALED, UNUSED
 
 _SIZE: Final = 32
 
@@ -135,6 +135,35 @@ def forget_destruction(database: Database, commitment: bytes) -> None:
     """Remember that the destruction's entry is in the log."""
     with database.writing() as connection:
         connection.execute(delete(UNSEALED).where(UNSEALED.c.commitment == commitment))
+
+
+def note_destruction(
+    database: Database, name: str, commitment: bytes, root: bytes, cause: Mapping[str, str]
+) -> None:
+    """Have a destruction sealed again whose entry was given up, if the key was one of this table and is gone.
+
+    Args:
+        database: the key table.
+        name: of the key.
+        commitment: 32 bytes.
+        root: of the batch that the commitment is in.
+        cause: `requested_by`, `approver` and `reason`.
+    """
+    living = union_all(
+        *(
+            select(keys.c.commitment).where(keys.c.commitment == commitment, keys.c.wrapped.is_not(None))
+            for keys in (SUBJECTS, UNUSED, MONTHS)
+        )
+    )
+    batch = select(BATCHES).where(BATCHES.c.root == root, BATCHES.c.name == name)
+    with database.writing() as connection:
+        found = connection.execute(batch.order_by(BATCHES.c.id).limit(1)).first()
+        if found is None or commitment not in _split(found.commitments):
+            return
+        if connection.execute(living).first() is not None:
+            return
+        row = {"commitment": commitment, "name": name, "batch": found.id, **cause}
+        insert_new(connection, UNSEALED, [row])
 
 
 def make_batches(connection: Connection) -> None:
