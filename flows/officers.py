@@ -22,6 +22,7 @@ from flows.receipts import CheckpointReceipt
 from flows.wiring import Runtime
 from flows.wording import check_wording
 from tasks.errors import UsageError
+from tasks.evidence.officer_entry import is_weak
 from tasks.evidence.terms import person
 from tasks.keyring.officers import check_open_key
 
@@ -62,7 +63,7 @@ def request(
     check_wording(reason=reason)
     keys = {"name": name, "open_key": open_key, "sign_key": sign_key}
     asked = ask(runtime, type="key", reason=reason, requested_by=requested_by, **keys)
-    check_open_key(open_key)
+    _check_keys(sign_key, open_key)
     return asked
 
 
@@ -76,7 +77,7 @@ def enrol(runtime: Runtime, asked: Ask, approver: str | None = None) -> Checkpoi
 
     Raises:
         UsageError: an officer's signature is lacking or is none, the name or a key is enrolled, nothing can be
-            wrapped for the key, or one person alone decides.
+            wrapped for the key, the reason holds an identifier, or one person alone decides.
     """
     said = asked.statement
     if said["type"] != "key" or said["origin"] != runtime.settings.log.origin:
@@ -84,7 +85,8 @@ def enrol(runtime: Runtime, asked: Ask, approver: str | None = None) -> Checkpoi
             "the file asks for something else, or of another deployment",
             next_step="Make one with `indelible officer request`.",
         )
-    check_open_key(said["open_key"])
+    check_wording(reason=said["reason"])  # the file may be anybody's
+    _check_keys(said["sign_key"], said["open_key"])
     name, approval = asked.approved_by(approver)
     _order(Order(name, said["requested_by"], said["reason"]), said["name"])
     kept = {key: value for key, value in said.items() if key not in {"format", "origin", "type"}}
@@ -136,6 +138,15 @@ def enrolments(runtime: Runtime) -> list[Enrolment]:
                 for one in found
             ]
     return found
+
+
+def _check_keys(sign_key: str, open_key: str) -> None:
+    check_open_key(open_key)
+    if is_weak(sign_key):
+        raise UsageError(
+            "the sign key is one for which anybody can sign: a point of low order",
+            next_step="Give the sign key that `indelible officer keys` showed.",
+        )
 
 
 def _order(order: Order, name: str) -> None:

@@ -24,6 +24,11 @@ _SIGNED: Final[Mapping[str, tuple[str, ...]]] = {
     "key": ("approver", "name", "open_key", "reason", "requested_by", "sign_key"),
 }
 
+# y of the points of order 1, 2, 4 and 8 on edwards25519 (RFC 8032), of which anybody can make signatures.
+_P: Final = 2**255 - 19
+_Y8: Final = 2707385501144840649318225287225658788936804267575313519463743609750303402022
+_LOW_ORDER: Final = frozenset({0, 1, _P - 1, _Y8, _P - _Y8})
+
 OfficerName = Annotated[str, Form("1 to 40 of a-z, 0-9 and -", r"[a-z0-9-]{1,40}")]
 Signature = Annotated[str, Form("128 hex digits", r"[0-9a-f]{128}")]
 
@@ -90,11 +95,19 @@ def is_signed(origin: str, entry: Mapping[str, Any], approval: Approval) -> bool
     return True
 
 
+def is_weak(sign_key: str) -> bool:
+    """Whether an Ed25519 public key is a point of low order: signatures of it need no private key."""
+    y = int.from_bytes(bytes.fromhex(sign_key), "little") & ((1 << 255) - 1)
+    return y % _P in _LOW_ORDER
+
+
 def check_officer(entry: EnrolEntry | WithdrawEntry) -> None:
     """Check what types do not say.
 
     Raises:
-        ValueError: officers approve of themselves.
+        ValueError: officers approve of themselves, or anybody can sign for them.
     """
     if person(entry["approver"]) == person(entry["name"]):
         raise ValueError("entry.approver is the officer")
+    if entry["action"] == "enrol" and is_weak(entry["sign_key"]):
+        raise ValueError("entry.sign_key is of low order")

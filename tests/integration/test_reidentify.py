@@ -228,6 +228,22 @@ def test_a_key_for_which_nothing_can_be_wrapped_is_not_enrolled(office: Office, 
     assert "zoe" not in {one.name for one in flows.officers.enrolments(office.runtime)}
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "why"),
+    [
+        ("sign_key", "01" + "00" * 31, "anybody can sign"),
+        ("reason", "kim.doe@example.org", "the reason holds"),
+    ],
+)
+def test_a_request_that_was_edited_is_checked_again(office: Office, field: str, value: str, why: str) -> None:
+    asked = flows.officers.request(
+        office.runtime, "zoe", "ab" * 32, "cd" * 32, requested_by="ida", reason="board 3"
+    )
+    by_hand = replace(asked, statement={**asked.statement, field: value})
+    with pytest.raises(UsageError, match=why):
+        flows.officers.enrol(office.runtime, by_hand.sign(office.keys["anna"]))
+
+
 def test_who_was_withdrawn_before_the_release_signs_for_nothing(tmp_path: Path) -> None:
     office = Office(tmp_path / "office")
     request = office.signed(office.request(), "anna", "otto")

@@ -15,10 +15,12 @@ from tasks.evidence import paths
 from tasks.evidence.canonical import canonical_json
 from tasks.evidence.entry import parse_entry
 from tasks.evidence.keys import in_force
+from tasks.evidence.officer_entry import _Y8 as Y8
+from tasks.evidence.officer_entry import Approval, is_signed
 from tasks.leaves import parquet_leaves
 from tasks.verify import Verdict, reasons, verify
 from tests.support.erasures import erase, refuse
-from tests.support.officer_entries import approved, enrolment, reidentification, withdrawal
+from tests.support.officer_entries import ORIGIN, approved, enrolment, reidentification, withdrawal
 from tests.support.sealed_tree import YEAR, SealedTree
 
 SCHEMA = Draft202012Validator(
@@ -75,6 +77,22 @@ def test_other_forms_are_refused_by_parser_and_schema(document: dict[str, Any]) 
 def test_nobody_approves_of_themselves(document: dict[str, Any], who: str) -> None:
     with pytest.raises(VerificationError, match=r"entry\.approver is the"):
         parse_entry(canonical_json(document | {"approver": who}))
+
+
+LOW = [0, 1, 2**255 - 20, Y8, 2**255 - 19 - Y8, 2**255 - 19, 2**255 - 18]
+
+
+@pytest.mark.parametrize("sign", [0, 1])
+@pytest.mark.parametrize("y", LOW, ids=range(len(LOW)))
+def test_a_key_for_which_anybody_can_sign_is_no_officers(y: int, sign: int) -> None:
+    key = (y | sign << 255).to_bytes(32, "little").hex()
+    with pytest.raises(VerificationError, match=r"entry\.sign_key is of low order"):
+        parse_entry(canonical_json(FIRST | {"sign_key": key}))
+    # One of 8 texts, as a rule, is signed by R = 0, S = 0, which nobody's private key made.
+    nobody: Approval = {"key": key, "signature": "01" + "00" * 63}
+    texts = (erase(request=number) | {"approver": "anna"} for number in range(200))
+    encodes_a_point = not (sign and y in (1, 2**255 - 20, 2**255 - 18))
+    assert any(is_signed(ORIGIN, text, nobody) for text in texts) or not encodes_a_point
 
 
 def test_officers_who_are_enrolled_sign_until_they_are_withdrawn() -> None:
