@@ -36,10 +36,14 @@ class Officers:
     def take(self, origin: str | None, year: int, index: int, entry: Entry) -> None:
         """Check one entry under a checkpoint; `origin` is that of its log, None if it is not known."""
         reason = self._roll.take(None if origin is None else origin.rpartition("/")[0], entry)
-        if reason is None or (self._broken and reason != reasons.APPROVAL_SIGNATURE):
+        if reason is None:
             return
         path, sentence = paths.sequence(year, index), _SENTENCES[reason]
-        if self._tree.bundle is None or reason == reasons.APPROVAL_SIGNATURE:
+        if reason == reasons.APPROVAL_SIGNATURE or (self._tree.bundle is None and not self._broken):
             self._tree.findings.changed(reason, path, sentence, _STEP)
+        elif self._broken:
+            self._tree.findings.unmeasured(
+                reason, path, f"As far as can be seen without what is lost: {sentence}"
+            )
         else:
             self._tree.findings.unmeasured(reason, path, f"As far as this bundle tells: {sentence}")

@@ -180,3 +180,14 @@ def test_an_enrolment_counts_in_the_logs_of_later_years() -> None:
 
 def _root(tree: SealedTree) -> bytes:
     return base64.b64decode(tree.objects[paths.checkpoint(tree.year)].split(b"\n")[2])
+
+
+def test_where_an_entry_is_lost_a_missing_approval_is_said_not_to_be_measured() -> None:
+    tree = SealedTree()
+    tree.genesis()
+    tree.entries += [FIRST, withdrawal("nobody"), erase()]
+    tree.seal()
+    lost = paths.sequence(YEAR, 2)
+    tree.objects = {p: data for p, data in tree.objects.items() if p != lost and "/tile/entries/" not in p}
+    found = {f.reason: f.verdict for f in verify(tree, tree.policy).findings if f.verdict != Verdict.MISSING}
+    assert found == {reasons.APPROVAL_MISSING: Verdict.NOT_MEASURED}
