@@ -56,6 +56,14 @@ def test_truncated_header_has_no_lines(kept: int) -> None:
     assert (batch.drops[0].lines, batch.drops[0].flags) == (0, ("empty", "gzip.truncated"))
 
 
+def test_no_byte_that_a_torn_drop_still_tells_is_left_out() -> None:
+    whole = gzip.compress(b"before\n", mtime=0)
+    for end in range(20, len(PACKED) - 8, 397):
+        torn = inflate(whole + PACKED[:end], Limits())
+        assert torn.truncated
+        assert torn.data == b"before\n" + zlib.decompressobj(31).decompress(PACKED[:end])
+
+
 def test_lost_trailer_is_truncation() -> None:
     batch = read(SOURCE, PACKED[:-3])
     assert batch.frame.height == 2000
