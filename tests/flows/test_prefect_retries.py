@@ -11,7 +11,7 @@ from flows.work import POLICY, is_transient
 from tasks import errors
 from tasks.errors import IndelibleError
 
-TRANSIENT = {errors.StoreUnavailableError, errors.KeyServiceUnreachableError}
+TRANSIENT = {errors.StoreUnavailableError, errors.KeyServiceUnreachableError, errors.KeyTableBusyError}
 TYPES = [t for t in vars(errors).values() if isinstance(t, type) and issubclass(t, IndelibleError)]
 
 

@@ -20,7 +20,7 @@ from flows.receipts import BatchReceipt
 from flows.wiring import Runtime
 from tasks.batch import DROP, LINE, OFFSET
 from tasks.evidence import paths
-from tasks.redact import decrypt_raw
+from tasks.redact import decrypt_lines
 from tasks.storage.local import LocalStore
 from tests.support.counts import lines, salvage
 from tests.support.deployment import deployment
@@ -148,13 +148,17 @@ def test_quarantined_bytes_come_back_as_they_were(outcome: Outcome) -> None:
     following = places.with_columns(pl.col(OFFSET).shift(-1).over(DROP).alias("next"))
     rows = outcome.aside.filter(disposition="quarantined").join(following, on=[DROP, LINE, OFFSET])
     assert rows.height > 300
-    for index, line, offset, end, raw in rows.select(DROP, LINE, OFFSET, "next", "raw").iter_rows():
+    for (index,), lines_of in rows.sort(LINE).group_by(DROP):
         entry = outcome.ledger[index]
         stored = outcome.drops[entry["key"]]
-        data = decrypt_raw(raw, entry["sha256"], line, outcome.runtime.keyring)
-        text = (stored if is_held_whole(entry) else salvage(stored))[offset:end]
-        assert text.startswith(data), (entry["key"], line)
-        assert between(outcome.source, text[len(data) :]), (entry["key"], line)
+        text = stored if is_held_whole(entry) else salvage(stored)
+        raw = dict(lines_of.select(LINE, "raw").iter_rows())
+        found = decrypt_lines(raw, entry["sha256"], outcome.runtime.keyring)
+        for line, offset, end in lines_of.select(LINE, OFFSET, "next").iter_rows():
+            data = found[line]
+            assert data is not None
+            assert text.startswith(data, offset), (entry["key"], line)
+            assert between(outcome.source, text[offset + len(data) : end]), (entry["key"], line)
 
 
 def test_each_quarantined_line_says_why(outcome: Outcome) -> None:
