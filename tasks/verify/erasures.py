@@ -70,11 +70,11 @@ class Erasures:
     def close(self) -> None:
         """All logs were read: name the requests of which parts are still to come."""
         for told in self._requests.values():
-            if told.part < told.parts and not self._broken:
+            if told.part < told.parts:
                 sentence = (
                     f"It is part {told.part} of {told.parts} of an erasure, and the next is not sealed."
                 )
-                if self._tree.bundle is None:
+                if self._tree.bundle is None and not self._broken:
                     self._tree.findings.pending(reasons.ERASURE_UNFINISHED, told.path, sentence, _UNFINISHED)
                 else:
                     self._absent(reasons.ERASURE_UNFINISHED, told.path, sentence)
@@ -114,10 +114,12 @@ class Erasures:
         self._claimed |= claims
 
     def _absent(self, reason: str, path: str, sentence: str) -> None:
-        """Something that must come before is not here; where not all is here, that means nothing."""
+        """Something that must come before is not here; where not all is here, that cannot be told."""
         if self._broken:
-            return
-        if self._tree.bundle is None:
+            self._tree.findings.unmeasured(
+                reason, path, f"{sentence[:-1]}; it may be in an entry that is lost."
+            )
+        elif self._tree.bundle is None:
             self._tree.findings.changed(reason, path, sentence, _STEP)
         else:
             self._tree.findings.unmeasured(reason, path, f"{sentence[:-1]} in this bundle.")

@@ -40,10 +40,13 @@ class KeyTableEntries:
                 self._shredded.add(entry["name"])
 
     def _check_committed(self, name: str, root: str, path: str) -> None:
-        if self._broken or (name, root) in self._committed:
+        if (name, root) in self._committed:
             return
         sentence = f"It says that a key {name} was destroyed, and no entry before it commits to that key."
-        if self._tree.bundle is None:
+        if self._broken:
+            sentence = f"{sentence[:-1]}; it may be in an entry that is lost."
+            self._tree.findings.unmeasured(reasons.KEY_UNCOMMITTED, path, sentence)
+        elif self._tree.bundle is None:
             self._tree.findings.changed(reasons.KEY_UNCOMMITTED, path, sentence, _STEP)
         else:
             self._tree.findings.unmeasured(reasons.KEY_UNCOMMITTED, path, f"{sentence[:-1]} in this bundle.")

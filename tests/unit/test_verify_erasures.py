@@ -114,14 +114,28 @@ def test_an_erasure_whose_parts_are_still_to_come_is_not_sealed_yet() -> None:
     assert reported == [(reasons.ERASURE_UNFINISHED, Verdict.NOT_SEALED_YET, paths.sequence(YEAR, 4))]
 
 
-def test_a_lost_entry_leaves_open_what_it_may_have_said_and_no_more() -> None:
+def test_where_an_entry_is_lost_what_it_may_have_said_is_not_measured() -> None:
     tree = SealedTree()
     tree.genesis()
-    tree.entries += [commit(), shred(), erase(KEY, part=2, parts=3), erase(request=2, lines=(1,))]
-    tree.entries += [erase(request=3, lines=(1,))]
+    tree.entries += [
+        commit(),
+        shred(),
+        erase(KEY),
+        erase(request=2, lines=(1,)),
+        erase(request=3, lines=(1,)),
+    ]
+    tree.entries += [shred(OTHER_KEY), refuse(request=4), erase(request=5, part=2, parts=3)]
     tree.seal()
     for path in [path for path in tree.objects if path.startswith(f"log/{YEAR}/tile/entries/")]:
         del tree.objects[path]
-    del tree.objects[paths.sequence(YEAR, 2)]
-    codes = {finding.reason for finding in verify(tree, tree.policy).findings}
-    assert {code for code in codes if code.startswith("erasure")} == {reasons.ERASURE_CLAIMED}
+    for lost in (1, 2):
+        del tree.objects[paths.sequence(YEAR, lost)]
+    findings = verify(tree, tree.policy).findings
+    found = {f.reason: f.verdict for f in findings if f.verdict != Verdict.MISSING}
+    unknown = (reasons.ERASURE_KEY, reasons.ERASURE_PARTS, reasons.ERASURE_UNFINISHED)
+    assert found == {
+        reasons.ERASURE_CLAIMED: Verdict.CHANGED,
+        reasons.ERASURE_HOLD: Verdict.NOT_MEASURED,
+        reasons.KEY_UNCOMMITTED: Verdict.NOT_MEASURED,
+        **dict.fromkeys(unknown, Verdict.NOT_MEASURED),
+    }
