@@ -162,8 +162,33 @@ def compromise(runtime: Runtime, order: Order, last_good: int) -> Recovered:
         VerificationError: the log does not begin with that checkpoint's tree.
     """
     order.check()
-    lost, store = current_shard(runtime), runtime.store
-    note, old = _good_checkpoint(runtime, lost, last_good), log_keys(runtime, lost)
+    current = current_shard(runtime)
+    begun = reader.recovery(runtime.store, current - 1)
+    # A call that died after it had opened the log is repeated in the same words.
+    lost = current - 1 if begun is not None and _is_same(begun, order, last_good) else current
+    if lost == current:
+        note = _good_checkpoint(runtime, lost, last_good)
+        mark_unsealed(runtime, lost, last_good)  # before, so that no crash loses it
+        _open_next(runtime, order, lost, last_good, note)
+    mark_unsealed(runtime, lost, last_good)  # whoever sealed meanwhile has noted that it is in the lost log
+    with runtime.catalog() as catalog:
+        left = seal_erasures(runtime, catalog, lost, last_good)
+        checkpoint = pipeline.publish(runtime, catalog)
+    vkeys = [key.vkey for year in reader.shards(runtime.store) for key in log_keys(runtime, year)]
+    return Recovered(lost + 1, vkeys[-1], trust.write_policy(runtime, vkeys), checkpoint, left)
+
+
+def _is_same(begun: RecoveryEntry, order: Order, last_good: int) -> bool:
+    text, _, _ = begun["previous_shard"].partition("\n\n")
+    words = (begun["requested_by"], begun["approver"], begun["reason"])
+    same_order = words == (order.requested_by, order.approver, order.reason)
+    return same_order and parse_checkpoint(text + "\n").size == last_good
+
+
+def _open_next(runtime: Runtime, order: Order, lost: int, last_good: int, note: bytes) -> None:
+    """Open the log that takes the lost one's place, after the checkpoint `note` of the size `last_good`."""
+    store, old = runtime.store, log_keys(runtime, lost)
+    trusted = [key.vkey for year in reader.shards(store) for key in log_keys(runtime, year)]
     signer = runtime.keyring.new_signer(runtime.origin(lost + 1))
     recovery: RecoveryEntry = {
         "action": "recover",
@@ -177,11 +202,9 @@ def compromise(runtime: Runtime, order: Order, last_good: int) -> Recovered:
         "sealed_at": instant(store.now()),
         "type": "genesis",
     }
-    trusted = [key for year in reader.shards(store) for key in log_keys(runtime, year)]
-    limits = {**key_limits(runtime), **dict.fromkeys(old, last_good)}
-    vkeys, witness = [*(key.vkey for key in trusted), signer.vkey], runtime.settings.witness
-    policy = policy_text(vkeys, witness.parties, witness.quorum, {key.vkey: n for key, n in limits.items()})
-    mark_unsealed(runtime, lost, last_good)  # before, so that no crash loses it
+    limits = {key.vkey: n for key, n in {**key_limits(runtime), **dict.fromkeys(old, last_good)}.items()}
+    witness = runtime.settings.witness
+    policy = policy_text([*trusted, signer.vkey], witness.parties, witness.quorum, limits)
     try:
         writer.recover_shard(store, lost, recovery, policy, log_until(runtime))
     except AlreadyExistsError as error:
@@ -189,11 +212,6 @@ def compromise(runtime: Runtime, order: Order, last_good: int) -> Recovered:
             f"log/{lost + 1} has begun already",
             next_step="See `indelible key list`: somebody else was faster.",
         ) from error
-    mark_unsealed(runtime, lost, last_good)  # whoever sealed meanwhile has noted that it is in the lost log
-    with runtime.catalog() as catalog:
-        left = seal_erasures(runtime, catalog, lost, last_good)
-        checkpoint = pipeline.publish(runtime, catalog)
-    return Recovered(lost + 1, signer.vkey, trust.write_policy(runtime, vkeys), checkpoint, left)
 
 
 @contextmanager

@@ -98,3 +98,13 @@ def test_a_crash_while_the_log_is_given_up_loses_no_destruction(
         erase_and_give_up(small, tmp_path / "table.backup")
     key_backups.restore(small.runtime, tmp_path / "table.backup")
     assert small.runtime.key_table.known_key(subject) is None
+    monkeypatch.undo()
+    [lost, shard] = reader.shards(small.store)
+    begun = reader.recovery(small.store, lost)
+    assert begun is not None
+    good = int(begun["previous_shard"].splitlines()[1])
+    for _ in range(2):
+        assert keys.compromise(small.runtime, ORDER, good).shard == shard
+        assert small.query("SELECT shard, keys, lines FROM erasures") == [(shard, 1, 1)]
+    assert reader.shards(small.store) == [lost, shard]
+    assert evidence.verify_store(small.runtime).ok
