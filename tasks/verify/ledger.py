@@ -7,7 +7,7 @@ Format: FORMAT.md, "The drop ledger".
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +63,17 @@ def check_ledger(data: bytes, entry: Mapping[str, Any], findings: Findings) -> l
     lines = [_line(value) for value in values]
     _check_ranges(lines, entry, findings)
     return lines
+
+
+def quarantined(data: bytes) -> Iterator[tuple[str, int, int]]:
+    """SHA-256 of each drop that has lines in quarantine, how many, and how many lines it has at all.
+
+    Lines that are malformed are left out: `check_ledger` reports them.
+    """
+    for number, text in enumerate(data.split(b"\n")):
+        value = _parse(text, number) if text else None
+        if value is not None and value["quarantined"]:
+            yield value["sha256"], value["quarantined"], value["lines"]
 
 
 def _parse(text: bytes, number: int) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from tasks.verify.chain import Chain
 from tasks.verify.completeness import Completeness, named_lists
 from tasks.verify.custody import CustodyResults
 from tasks.verify.dispositions import Dispositions
+from tasks.verify.erased_lines import ErasedLines
 from tasks.verify.erasures import Erasures
 from tasks.verify.holds import Holds, listed
 from tasks.verify.key_table import KeyTableEntries
@@ -142,6 +143,7 @@ class _Run:
         self._key_table, self._completeness = KeyTableEntries(tree), Completeness(tree)
         self._erasures, self._dispositions = Erasures(tree), Dispositions(tree)
         self._audits, self._officers = AuditResults(tree), Officers(tree)
+        self._erased_lines = ErasedLines(tree)
 
     def check_logs(self) -> None:
         """Check each log, the oldest first."""
@@ -160,6 +162,8 @@ class _Run:
             self._check_log(year, by_year[year], grows=year == max(by_year))
         self._completeness.close()
         self._erasures.close()
+        if self._how.chosen is None:
+            self._erased_lines.close(ledgers=self._how.only is None)
 
     def check_unnamed(self) -> None:
         """Point out objects that no entry names. They are not evidence, and nothing vouches for them."""
@@ -235,12 +239,14 @@ class _Run:
                 self._audits.seal(shard.year, index, entry)
                 self._completeness.seal(shard.year, index, entry, data)
                 self._dispositions.seal(shard.year, index, entry, data)
+                self._erased_lines.seal(entry)
                 self._key_table.take(shard.year, index, entry)
             else:
                 keys.take(index, entry)
                 check_access(self._findings, origin, shard.year, index, entry)
                 self._key_table.take(shard.year, index, entry)
                 self._erasures.take(shard.year, index, entry)
+                self._erased_lines.take(shard.year, index, entry)
                 self._officers.take(origin, shard.year, index, entry)
                 self._dispositions.take(shard.year, index, entry)
                 self._named.update(self._custody.take(entry))
@@ -266,6 +272,7 @@ class _Run:
             self._holds,
             self._key_table,
             self._erasures,
+            self._erased_lines,
             self._officers,
             self._dispositions,
             self._completeness,

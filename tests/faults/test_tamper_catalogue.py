@@ -688,6 +688,11 @@ def insider_stops_in_the_middle_of_an_erasure(tree: SealedTree, _: list[Batch]) 
     return sealed_after(tree, erase(part=1, parts=2, lines=(3,)))
 
 
+@attack(reasons.ERASURE_LINES)
+def insider_says_that_lines_were_erased_which_nobody_set_aside(tree: SealedTree, _: list[Batch]) -> str:
+    return sealed_after(tree, erase(lines=(3, 4, 12)))
+
+
 @attack(reasons.OFFICER_NOT_ENROLLED)
 def insider_turns_a_pseudonym_back_with_an_officer_of_their_own(tree: SealedTree, _: list[Batch]) -> str:
     return sealed_after(tree, enrolment("anna"), reidentification("anna", "mallory"))

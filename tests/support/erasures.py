@@ -6,11 +6,12 @@ from typing import Any
 
 from tasks.evidence import merkle
 from tasks.evidence.key_table_entry import SUBJECT, commitment
-from tests.support.sealed_tree import SEALED_AT
+from tests.support.sealed_tree import SEALED_AT, example_batches
 
 KEYS = sorted(commitment(SUBJECT, bytes([number]) * 32) for number in range(4))
 KEY, OTHER_KEY = KEYS[0].hex(), KEYS[1].hex()
-DROP, OTHER_DROP = "a" * 64, "b" * 64
+# Of lines 3 and 12 that the example tree has in quarantine.
+DROP = example_batches()[2].drops[0]["sha256"]
 WORDS = {"approver": "carla", "reason": "letter 17", "requested_by": "dennis"}
 _HASHES = [merkle.leaf_hash(key) for key in KEYS]
 _COMMON = {"format": "indelible/1", "sealed_at": SEALED_AT}

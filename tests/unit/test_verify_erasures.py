@@ -9,18 +9,33 @@ import pytest
 from tasks.evidence import paths
 from tasks.leaves import parquet_leaves
 from tasks.verify import Verdict, reasons, verify
-from tests.support.erasures import KEY, OTHER_DROP, OTHER_KEY, commit, erase, refuse, shred
-from tests.support.sealed_tree import YEAR, SealedTree
+from tests.support.erasures import DROP, KEY, OTHER_KEY, commit, erase, refuse, shred
+from tests.support.sealed_tree import YEAR, Batch, SealedTree, example_batch, signer
 
+OTHER_DROP = "b" * 64
 HOLD_OF_NOBODY = refuse(holds=["2026-9"])
+
+
+def set_aside() -> Batch:
+    """Two drops of 45 lines, each of which has five in quarantine."""
+    batch = example_batch("gateway", 0, lines=45)
+    for drop, sha256 in zip(batch.drops, (DROP, OTHER_DROP), strict=True):
+        drop["sha256"] = sha256
+    return batch
+
+
+def tree_of(*entries: dict[str, Any]) -> SealedTree:
+    """A log of these entries, the first of which is entry 1, and a batch after them."""
+    tree = SealedTree()
+    tree.genesis()
+    tree.entries += entries
+    tree.add(set_aside())
+    return tree.seal()
 
 
 def found(*entries: dict[str, Any]) -> list[tuple[str, Verdict, str]]:
     """What a verifier says of a log of these entries, the first of which is entry 1."""
-    tree = SealedTree()
-    tree.genesis()
-    tree.entries += entries
-    tree.seal()
+    tree = tree_of(*entries)
     report = verify(tree, tree.policy)
     assert verify(tree, tree.policy, hasher=parquet_leaves) == report
     return [(finding.reason, finding.verdict, finding.path) for finding in report.findings]
@@ -104,7 +119,7 @@ def test_what_contradicts_what_came_before_is_reported_at_its_entry(
 
 
 def test_a_month_s_key_is_nobody_s() -> None:
-    month = {"name": "pseudonym/2026-11"}
+    month = {"name": "pseudonym/2026-10"}
     reported = found(commit(**month), shred(**month), erase(KEY))
     assert [code for code, _, _ in reported] == [reasons.ERASURE_KEY]
 
@@ -132,10 +147,78 @@ def test_where_an_entry_is_lost_what_it_may_have_said_is_not_measured() -> None:
         del tree.objects[paths.sequence(YEAR, lost)]
     findings = verify(tree, tree.policy).findings
     found = {f.reason: f.verdict for f in findings if f.verdict != Verdict.MISSING}
-    unknown = (reasons.ERASURE_KEY, reasons.ERASURE_PARTS, reasons.ERASURE_UNFINISHED)
+    unknown = (
+        reasons.ERASURE_KEY, reasons.ERASURE_LINES, reasons.ERASURE_PARTS, reasons.ERASURE_UNFINISHED,
+    )  # fmt: skip
     assert found == {
         reasons.ERASURE_CLAIMED: Verdict.CHANGED,
         reasons.ERASURE_HOLD: Verdict.NOT_MEASURED,
         reasons.KEY_UNCOMMITTED: Verdict.NOT_MEASURED,
         **dict.fromkeys(unknown, Verdict.NOT_MEASURED),
     }
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        [erase(lines=(46,))],
+        [erase(lines=(1, 2, 3, 4, 5, 6))],
+        [erase(lines=(1, 2, 3)), erase(request=2, lines=(4, 5, 6))],
+        [erase() | {"lines": [{"drop": "d" * 64, "lines": [1]}]}],
+    ],
+    ids=["beyond the drop", "more than were set aside", "more in two requests", "of no sealed drop"],
+)
+def test_an_erasure_of_lines_that_nobody_set_aside_is_reported(claims: list[dict[str, Any]]) -> None:
+    at = paths.sequence(YEAR, len(claims))
+    assert found(*claims) == [(reasons.ERASURE_LINES, Verdict.CHANGED, at)]
+
+
+def test_all_lines_that_were_set_aside_may_be_erased() -> None:
+    assert found(erase(lines=(3, 12, 21, 30, 39))) == []
+
+
+def test_a_drop_that_is_sealed_twice_has_the_lines_of_both_in_quarantine() -> None:
+    tree = tree_of(erase(lines=(1, 2, 3, 4, 5, 6)))
+    again = set_aside()
+    again.source = "app"
+    tree.add(again)
+    tree.seal()
+    assert verify(tree, tree.policy).findings == ()
+
+
+def test_lines_are_not_measured_where_their_ledger_is_not_read() -> None:
+    tree = tree_of(erase(lines=(3,)))
+    entry = tree.entries[-1]
+    ledger, gate = entry["ledger"]["path"], entry["gate"]["path"]
+    unread = verify(tree, tree.policy, only=gate)
+    del tree.objects[ledger]
+    for report in (unread, verify(tree, tree.policy)):
+        told = {finding.reason: finding.verdict for finding in report.findings}
+        assert told[reasons.ERASURE_LINES] == Verdict.NOT_MEASURED
+
+
+def test_lines_of_a_log_that_was_given_up_wait_until_their_drop_is_sealed_again() -> None:
+    before = SealedTree(year=YEAR - 1, key=signer(f"audit.example/test/{YEAR - 1}"))
+    before.genesis()
+    before.seal()
+    tree = SealedTree()
+    tree.entries += [
+        {
+            "action": "recover", "approver": "otto", "format": "indelible/1", "origin": tree.key.verifier.name,
+            "previous_shard": before.objects[paths.checkpoint(YEAR - 1)].decode(), "reason": "stolen",
+            "requested_by": "ida", "revoked": [before.key.vkey], "sealed_at": "2026-11-24T10:00:00Z",
+            "type": "genesis",
+        },
+        erase(lines=(3,)),
+    ]  # fmt: skip
+    tree.seal()
+    tree.objects |= before.objects
+
+    def told() -> list[Verdict]:
+        found = verify(tree, tree.policy).findings
+        return [finding.verdict for finding in found if finding.reason == reasons.ERASURE_LINES]
+
+    assert told() == [Verdict.NOT_SEALED_YET]
+    tree.add(set_aside())
+    tree.seal()
+    assert told() == []
