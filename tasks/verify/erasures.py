@@ -18,6 +18,7 @@ from tasks.verify import reasons
 from tasks.verify.access import Tree
 
 _STEP: Final = "Ask the log's owner for the certificate or refusal, and what became of the request."
+_UNCLAIMED: Final = "Approve the request again: the erasure that the key was destroyed for is sealed then."
 _UNFINISHED: Final = "Approve the request again, which seals the parts that are left."
 _Words = tuple[str, str, str]
 _Line = tuple[str, int]
@@ -39,6 +40,7 @@ class Erasures:
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
         self._destroyed: dict[str, _Words] = {}
+        self._unclaimed: dict[str, str] = {}
         self._claimed: set[str | _Line] = set()
         self._requests: dict[str, _Told] = {}
         self._holds: set[str] = set()
@@ -53,6 +55,8 @@ class Erasures:
         if entry["type"] == "key" and entry["action"] == "shred":
             if entry["name"] == SUBJECT:
                 self._destroyed.setdefault(entry["commitment"], _words(entry))
+                if entry["commitment"] not in self._claimed:
+                    self._unclaimed[entry["commitment"]] = paths.sequence(year, index)
         elif entry["type"] == "hold":
             self._holds.add(f"{year:04d}-{index}")
         elif entry["type"] == "release":
@@ -68,16 +72,20 @@ class Erasures:
                 self._absent(reasons.ERASURE_HOLD, path, sentence)
 
     def close(self) -> None:
-        """All logs were read: name the requests of which parts are still to come."""
+        """All logs were read: name the requests of which parts are still to come, and keys of which all are."""
+        for path in self._unclaimed.values():
+            self._open(
+                reasons.SHRED_UNCLAIMED,
+                path,
+                "It destroys a person's key, and no erasure claims it.",
+                _UNCLAIMED,
+            )
         for told in self._requests.values():
             if told.part < told.parts:
                 sentence = (
                     f"It is part {told.part} of {told.parts} of an erasure, and the next is not sealed."
                 )
-                if self._tree.bundle is None and not self._broken:
-                    self._tree.findings.pending(reasons.ERASURE_UNFINISHED, told.path, sentence, _UNFINISHED)
-                else:
-                    self._absent(reasons.ERASURE_UNFINISHED, told.path, sentence)
+                self._open(reasons.ERASURE_UNFINISHED, told.path, sentence, _UNFINISHED)
 
     def _follow(self, entry: ErasureEntry | RefusalEntry, path: str) -> None:
         part, parts = (entry["part"], entry["parts"]) if entry["action"] == "erase" else (1, 1)
@@ -112,6 +120,15 @@ class Erasures:
             )
             self._tree.findings.changed(reasons.ERASURE_CLAIMED, path, sentence, _STEP)
         self._claimed |= claims
+        for key in entry["keys"]:
+            self._unclaimed.pop(key, None)
+
+    def _open(self, reason: str, path: str, sentence: str, step: str) -> None:
+        """Something that must come after is not here: it may come yet, as after a crash."""
+        if self._tree.bundle is None and not self._broken:
+            self._tree.findings.pending(reason, path, sentence, step)
+        else:
+            self._absent(reason, path, sentence)
 
     def _absent(self, reason: str, path: str, sentence: str) -> None:
         """Something that must come before is not here; where not all is here, that cannot be told."""

@@ -55,6 +55,7 @@ ERASURE_KEY_FOREIGN: Final = "erasure-key-foreign"
 ERASURE_CLAIMED: Final = "erasure-claimed-twice"
 ERASURE_PARTS: Final = "erasure-parts"
 ERASURE_UNFINISHED: Final = "erasure-unfinished"
+SHRED_UNCLAIMED: Final = "shred-unclaimed"
 ERASURE_LINES: Final = "erasure-lines-unknown"
 ERASURE_HOLD: Final = "erasure-hold-unknown"
 DISCARD: Final = "discard-unfounded"
@@ -149,6 +150,7 @@ MEANINGS: Final = MappingProxyType(
         ERASURE_CLAIMED: "an entry claims a key or a line of which an entry before it says that it is destroyed",
         ERASURE_PARTS: "the entries of one request are not its parts in order, or contradict each other",
         ERASURE_UNFINISHED: "an erasure has parts that are not sealed yet",
+        SHRED_UNCLAIMED: "an entry says that a person's key was destroyed, and no erasure claims it so far",
         ERASURE_LINES: "an entry claims lines of a drop that no entry has set aside, or more than were",
         ERASURE_HOLD: "an entry refuses an erasure for a hold that is not in force",
         DISCARD: "an entry discards lines that the batch it names did not set aside",

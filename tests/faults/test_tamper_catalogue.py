@@ -693,6 +693,11 @@ def insider_says_that_lines_were_erased_which_nobody_set_aside(tree: SealedTree,
     return sealed_after(tree, erase(lines=(3, 4, 12)))
 
 
+@attack(reasons.SHRED_UNCLAIMED, Verdict.NOT_SEALED_YET)
+def insider_destroys_a_person_s_key_without_a_request(tree: SealedTree, _: list[Batch]) -> str:
+    return sealed_after(tree, commit(), shred())
+
+
 @attack(reasons.OFFICER_NOT_ENROLLED)
 def insider_turns_a_pseudonym_back_with_an_officer_of_their_own(tree: SealedTree, _: list[Batch]) -> str:
     return sealed_after(tree, enrolment("anna"), reidentification("anna", "mallory"))

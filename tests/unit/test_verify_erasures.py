@@ -124,6 +124,11 @@ def test_a_month_s_key_is_nobody_s() -> None:
     assert [code for code, _, _ in reported] == [reasons.ERASURE_KEY]
 
 
+def test_a_destroyed_key_that_no_erasure_claims_is_not_sealed_yet() -> None:
+    reported = found(commit(), shred(), shred(OTHER_KEY), erase(KEY))
+    assert reported == [(reasons.SHRED_UNCLAIMED, Verdict.NOT_SEALED_YET, paths.sequence(YEAR, 3))]
+
+
 def test_an_erasure_whose_parts_are_still_to_come_is_not_sealed_yet() -> None:
     reported = found(commit(), shred(), erase(KEY, part=1, parts=3), erase(part=2, parts=3))
     assert reported == [(reasons.ERASURE_UNFINISHED, Verdict.NOT_SEALED_YET, paths.sequence(YEAR, 4))]
@@ -154,6 +159,7 @@ def test_where_an_entry_is_lost_what_it_may_have_said_is_not_measured() -> None:
         reasons.ERASURE_CLAIMED: Verdict.CHANGED,
         reasons.ERASURE_HOLD: Verdict.NOT_MEASURED,
         reasons.KEY_UNCOMMITTED: Verdict.NOT_MEASURED,
+        reasons.SHRED_UNCLAIMED: Verdict.NOT_MEASURED,
         **dict.fromkeys(unknown, Verdict.NOT_MEASURED),
     }
 
