@@ -7,6 +7,7 @@ drop is held whole; a drop that merely stops early is sound up to there, and its
 from __future__ import annotations
 
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,10 +63,13 @@ def inflate(stored: bytes, limits: Limits) -> Inflated:
         if allowed < 0:
             return Inflated(stored, held="gzip.bomb")
         if not complete:
-            # At a torn end isal keeps back a byte that it could tell already; zlib gives every one.
+            # At a torn end isal keeps back a byte that it could tell already; zlib gives every one, unless what is
+            # there is damaged as well.
             start, allowed, whole = begun
-            del pieces[whole:]
-            _member(zlib, stored, start, allowed, pieces)
+            again: list[bytes] = []
+            with suppress(zlib.error):
+                _member(zlib, stored, start, allowed, again)
+                pieces[whole:] = again
             return Inflated(b"".join(pieces), truncated=True)
     return Inflated(b"".join(pieces), junk=stored[position:])
 
