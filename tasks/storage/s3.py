@@ -237,16 +237,25 @@ class S3Store:
     def extend_retention(self, path: str, version_id: str, until: datetime) -> bool:
         """See `ObjectStore`; a fraction of a second is rounded up."""
         rounded = whole_seconds(until)
-        before = self.head(path, version_id).retain_until
-        if rounded is None or (before is not None and before >= rounded):
+        if rounded is None or self._is_locked(path, version_id, rounded):
             return False
-        self.set_retention(path, version_id, rounded)
-        if self.head(path, version_id).retain_until != rounded:
+        try:
+            self.set_retention(path, version_id, rounded)
+        except StoreRefusedError:
+            # Somebody else extended it further meanwhile, so ours would have shortened it.
+            if not self._is_locked(path, version_id, rounded):
+                raise
+            return False
+        if not self._is_locked(path, version_id, rounded):
             raise StoreRefusedError(
-                f"the lock of {path} in {self.uri} does not end when it was told to",
+                f"the lock of {path} in {self.uri} ends before it was told to",
                 next_step="probe the store: it ignores what Indelible depends on",
             )
         return True
+
+    def _is_locked(self, path: str, version_id: str, until: datetime) -> bool:
+        end = self.head(path, version_id).retain_until
+        return end is not None and end >= until
 
     def set_legal_hold(self, path: str, version_id: str, *, held: bool) -> None:
         """See `ObjectStore`: PutObjectLegalHold, then GetObjectLegalHold."""
