@@ -36,7 +36,7 @@ from tasks.storage.s3_answers import (
     whole_page,
     whole_seconds,
 )
-from tasks.storage.s3_failure import RAISED_BY_S3, S3CallError
+from tasks.storage.s3_failure import S3CallError, attempt
 from tasks.storage.serialised import turn
 from tasks.storage.single_send import SingleSendSession
 from tasks.storage.transport import trusted_authorities
@@ -242,10 +242,9 @@ class S3Store:
         try:
             self.set_retention(path, version_id, rounded)
         except StoreRefusedError:
-            # Somebody else extended it further meanwhile, so ours would have shortened it.
             if not self._is_locked(path, version_id, rounded):
                 raise
-            return False
+            return False  # somebody else extended it further meanwhile, so ours would have shortened it
         if not self._is_locked(path, version_id, rounded):
             raise StoreRefusedError(
                 f"the lock of {path} in {self.uri} ends before it was told to",
@@ -343,9 +342,7 @@ class S3Store:
     def _get(self, path: str, version_id: str | None, **request: str) -> bytes:
         request = {"Bucket": self.bucket, "Key": self.key(path), **version(version_id), **request}
         try:
-            data: bytes = self._retry(
-                lambda: self._attempt(lambda: sync(self._fs.loop, self._fetch, request))
-            )
+            data: bytes = self._retry(lambda: attempt(lambda: sync(self._fs.loop, self._fetch, request)))
             return data
         except S3CallError as failure:
             if failure.status == 416:  # the range starts at or after the end
@@ -385,7 +382,7 @@ class S3Store:
             raise failure.as_error(action) from failure
 
     def _once(self, method: str, **parameters: Any) -> Answer:
-        return self._attempt(lambda: whole_page(self._fs.call_s3(method, Bucket=self.bucket, **parameters)))
+        return attempt(lambda: whole_page(self._fs.call_s3(method, Bucket=self.bucket, **parameters)))
 
     def _retry(self, call: Callable[[], T]) -> T:
         for pause in PAUSES:
@@ -396,13 +393,6 @@ class S3Store:
                     raise
                 self._sleep(pause)
         return call()
-
-    @staticmethod
-    def _attempt(call: Callable[[], T]) -> T:
-        try:
-            return call()
-        except RAISED_BY_S3 as error:
-            raise S3CallError.of(error) from error
 
     def key(self, path: str) -> str:
         """The S3 key of a path."""

@@ -7,6 +7,8 @@ nothing else of its answer, so no credential or key id can reach a log.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import TypeVar
 
 import aiohttp
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, SSLError
@@ -14,6 +16,7 @@ from botocore.exceptions import ConnectionError as NoConnectionError
 
 from tasks.errors import IndelibleError, NotFoundError, StoreRefusedError, StoreUnavailableError
 
+T = TypeVar("T")
 RAISED_BY_S3 = (OSError, ClientError, BotoCoreError, aiohttp.ClientError)
 
 # "Try the same request again", as the S3 API reference and Ceph say of a conditional write that met another.
@@ -105,3 +108,11 @@ class S3CallError(Exception):
             f"cannot {action}: {self.status} {self.code}; it is encrypted under the KMS key {key}",
             next_step=_NO_KEY,
         )
+
+
+def attempt(call: Callable[[], T]) -> T:
+    """What a call gives; whatever it raises of S3 comes as `S3CallError`."""
+    try:
+        return call()
+    except RAISED_BY_S3 as error:
+        raise S3CallError.of(error) from error
